@@ -1,0 +1,1 @@
+"""The numerical core: prices, greeks, implied volatility, surfaces, revaluation."""
