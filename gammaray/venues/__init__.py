@@ -1,0 +1,1 @@
+"""The venue protocol and the venues that speak it."""

@@ -1,0 +1,192 @@
+"""The values that the exchange keeps and publishes. The wire renders them as Alpaca's JSON; nothing here knows HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+TERMINAL_STATUSES = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
+
+
+class ExchangeReject(Exception):
+    """A request refused. `status` is the HTTP status, `code` Alpaca's number (wire.md 2.10), `details` extra text fields of the body."""
+
+    def __init__(self, status: int, code: int, message: str, **details: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+@dataclass(slots=True)
+class TicketLeg:
+    """One leg of a package as submitted. `side` or `position_intent` may be empty."""
+
+    symbol: str
+    ratio_qty: int
+    side: str = ""
+    position_intent: str = ""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """An order as submitted, already parsed into exact values (prices in micro-dollars), not yet validated against the account."""
+
+    symbol: str
+    qty: int
+    side: str
+    order_type: str
+    time_in_force: str
+    limit_price: int | None = None
+    stop_price: int | None = None
+    client_order_id: str = ""
+    order_class: str = ""
+    position_intent: str = ""
+    extended_hours: bool = False
+    legs: list[TicketLeg] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ExchangeOrder:
+    """An order at the exchange. `notional_filled` is Σ price × qty of its executions (micro-dollars × units), for the average price."""
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    asset_class: str
+    qty: int
+    side: str
+    order_type: str
+    time_in_force: str
+    status: str
+    created_ns: int
+    updated_ns: int
+    submitted_ns: int
+    order_class: str = "simple"
+    position_intent: str = ""
+    limit_price: int | None = None
+    stop_price: int | None = None
+    filled_qty: int = 0
+    notional_filled: int = 0
+    ratio_qty: int | None = None
+    extended_hours: bool = False
+    filled_ns: int | None = None
+    expired_ns: int | None = None
+    canceled_ns: int | None = None
+    failed_ns: int | None = None
+    replaced_ns: int | None = None
+    replaced_by: str | None = None
+    replaces: str | None = None
+    parent_id: str | None = None
+    legs: list[ExchangeOrder] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the order still works."""
+        return self.status not in TERMINAL_STATUSES
+
+    @property
+    def leaves_qty(self) -> int:
+        """What is not filled yet."""
+        return self.qty - self.filled_qty
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeExecution:
+    """One fill. `qty` is positive; `position_qty` is the signed position after it."""
+
+    execution_id: str
+    order_id: str
+    symbol: str
+    side: str
+    qty: int
+    price: int
+    ts_ns: int
+    position_qty: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeEvent:
+    """What goes out on the trading stream. `order` is a copy of the (parent) order as it was at the event.
+
+    event_id runs from 1 without gaps for the life of the exchange. A simple fill has one execution; a package fill one a leg.
+    """
+
+    event_id: int
+    event: str
+    ts_ns: int
+    order: ExchangeOrder
+    executions: tuple[ExchangeExecution, ...] = ()
+    net_price: int | None = None
+    units: int = 0
+
+
+@dataclass(slots=True)
+class ExchangePosition:
+    """A position; `cost_micros` is the signed cost of what is open (Σ price × qty × multiplier)."""
+
+    symbol: str
+    signed_qty: int
+    cost_micros: int
+    multiplier: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeActivity:
+    """A row of account activities; `activity_id` sorts by time. See wire.md 2.9."""
+
+    activity_id: str
+    activity_type: str
+    ts_ns: int
+    symbol: str = ""
+    qty: int = 0
+    price: int | None = None
+    net_amount: int = 0
+    side: str = ""
+    order_id: str = ""
+    leaves_qty: int = 0
+    cum_qty: int = 0
+    fill_type: str = ""
+    group_id: str = ""
+    sub_type: str = ""
+    description: str = ""
+    visible_ns: int = 0
+    """When REST shows the row: on the paper profile, non-trade rows appear at the start of the next day."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigures:
+    """The account in micro-dollars (wire.md 2.2)."""
+
+    cash: int
+    long_market_value: int
+    short_market_value: int
+    equity: int
+    last_equity: int
+    initial_margin: int
+    maintenance_margin: int
+    buying_power: int
+    regt_buying_power: int
+    options_buying_power: int
+    non_marginable_buying_power: int
+    accrued_fees: int
+    multiplier: int
+    options_trading_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Quotes published in one step, all stamped `ts_ns`: columns of equal length; prices in integer cents, 0 size for no quote on a side.
+
+    Only instruments whose quote changed are in it, except the underlyings, which are always there and last.
+    """
+
+    ts_ns: int
+    symbols: tuple[str, ...]
+    bid_cents: NDArray[np.int64]
+    ask_cents: NDArray[np.int64]
+    bid_size: NDArray[np.int64]
+    ask_size: NDArray[np.int64]
