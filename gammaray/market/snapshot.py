@@ -112,7 +112,7 @@ class ChainSnapshot:
 
     def good(self) -> NDArray[np.bool_]:
         """Rows that may be used."""
-        return self.quality == 0
+        return np.asarray(self.quality == 0)
 
     @property
     def surface_rmse(self) -> float:
