@@ -1,0 +1,1 @@
+"""What every room needs to run: settings, errors, logs, health, run folders."""
