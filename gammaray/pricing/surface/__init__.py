@@ -1,0 +1,24 @@
+"""Volatility smiles and surfaces, from raw quotes to prices."""
+
+from gammaray.pricing.surface.preparation import Exclusion, PreparedChain, prepare_chain
+from gammaray.pricing.surface.quotes import ChainQuotes
+from gammaray.pricing.surface.reports import ArbitrageReport, ExpiryFit, FitReport
+from gammaray.pricing.surface.ssvi import SsviSurface, fit_ssvi
+from gammaray.pricing.surface.surface import SurfaceMethod, VolatilitySurface
+from gammaray.pricing.surface.svi import SviSmile, fit_svi
+
+__all__ = [
+    "ArbitrageReport",
+    "ChainQuotes",
+    "Exclusion",
+    "ExpiryFit",
+    "FitReport",
+    "PreparedChain",
+    "SsviSurface",
+    "SurfaceMethod",
+    "SviSmile",
+    "VolatilitySurface",
+    "fit_ssvi",
+    "fit_svi",
+    "prepare_chain",
+]
