@@ -1,0 +1,333 @@
+"""Compiled kernels of the Black–Scholes–Merton formula and its derivatives, blocked so that every stage vectorises.
+
+Rows are staged into planes of one scratch array, `BLOCK` rows at a time: all loads and stores of a stage then have one base and
+constant offsets, which the vectoriser needs no run-time checks for, and an argument that is the same for all rows is staged once.
+
+With A = S·e^(−qτ), B = K·e^(−rτ), s = σ√τ, d = log(A/B)/s ± s/2 and Mills' ratio Y(u) = N(−u)/n(u), the two terms of the formula share
+the factor V = A·n(d₁) = B·n(d₂): A·N(−|d₁|) = V·Y(|d₁|), B·N(−|d₂|) = V·Y(|d₂|). The out-of-the-money price is V·|Y(|d₁|) − Y(|d₂|)| where
+d₁ and d₂ agree in sign and min(A, B) − V·(Y(|d₁|) + Y(|d₂|)) where they do not, so a price far in the tail keeps its relative accuracy;
+the other side follows by parity (the normalised Black function of Jäckel, "Let's Be Rational", Wilmott, 2015).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gammaray.pricing.arguments import FloatArray
+from gammaray.pricing.jit import inlined, kernel
+from gammaray.pricing.special import INV_SQRT_2PI, exp, log, log_ratio, mills_ratio
+
+BLOCK = 128
+
+# Planes of the scratch array: arguments, what the stages share, results.
+SIGN, SPOT, STRIKE, TAU, RATE, VOLATILITY, DIVIDEND = range(7)
+SPOT_PV, STRIKE_PV, D1, D2, ROOT_TAU, INV_S, VEGA_PV, SPOT_TERM, STRIKE_TERM = range(7, 16)
+RESULTS = 16
+(
+    PRICE,
+    DELTA,
+    GAMMA,
+    VEGA,
+    THETA,
+    RHO,
+    DIVIDEND_RHO,
+    VANNA,
+    VOLGA,
+    CHARM,
+    VETA,
+    DUAL_DELTA,
+    DUAL_GAMMA,
+    SPEED,
+    ZOMMA,
+    COLOR,
+    ULTIMA,
+) = range(RESULTS, RESULTS + 17)
+PLANES = RESULTS + 17
+
+SMALL_S = 2.5e-3  # below, the difference of two Mills ratios is taken by its expansion
+LARGE_LOG = 690.0  # above, spot over strike is too near the ends of the float range
+
+
+@kernel
+def evaluate(
+    order: int,
+    sign: FloatArray,
+    spot: FloatArray,
+    strike: FloatArray,
+    tau: FloatArray,
+    rate: FloatArray,
+    volatility: FloatArray,
+    dividend_yield: FloatArray,
+    start: int,
+    stop: int,
+    out: FloatArray,
+) -> None:
+    """Rows start..stop of the price (`order` 0) and the greeks up to `order`, into the rows of `out`, shape (results, n).
+
+    Columns have n elements, or one for an argument that is the same for all rows.
+    """
+    scratch = np.ones(PLANES * BLOCK)
+    for first in range(start, stop, BLOCK):
+        n = min(BLOCK, stop - first)
+        _stage(scratch, SIGN, sign, first, n, start)
+        _stage(scratch, SPOT, spot, first, n, start)
+        _stage(scratch, STRIKE, strike, first, n, start)
+        _stage(scratch, TAU, tau, first, n, start)
+        _stage(scratch, RATE, rate, first, n, start)
+        _stage(scratch, VOLATILITY, volatility, first, n, start)
+        _stage(scratch, DIVIDEND, dividend_yield, first, n, start)
+        padded = (n + 7) & ~7
+        regular = _price(scratch, padded)
+        if not regular:
+            for i in range(n):
+                if not _is_regular(scratch, i):
+                    _price_irregular(scratch, i)
+        if order >= 1:
+            _first_order(scratch, padded)
+        if order >= 2:
+            _second_order(scratch, padded)
+        if order >= 3:
+            _third_order(scratch, padded)
+        if order >= 1 and not regular:
+            for i in range(n):
+                s = scratch[VOLATILITY * BLOCK + i] * scratch[ROOT_TAU * BLOCK + i]
+                if not (s > 0.0 and scratch[SPOT * BLOCK + i] > 0.0 and scratch[STRIKE * BLOCK + i] > 0.0):
+                    _limit(scratch, i)
+        for k in range(out.shape[0]):
+            offset = (RESULTS + k) * BLOCK
+            for i in range(n):
+                out[k, first + i] = scratch[offset + i]
+
+
+@inlined
+def _stage(scratch: FloatArray, plane: int, column: FloatArray, first: int, n: int, start: int) -> None:
+    offset = plane * BLOCK
+    if column.size > 1:
+        for i in range(n):
+            scratch[offset + i] = column[first + i]
+    elif first == start:
+        for i in range(BLOCK):
+            scratch[offset + i] = column[0]
+
+
+@inlined
+def _is_regular(scratch: FloatArray, i: int) -> bool:
+    s = scratch[VOLATILITY * BLOCK + i] * scratch[ROOT_TAU * BLOCK + i]
+    quotient = scratch[SPOT * BLOCK + i] / scratch[STRIKE * BLOCK + i]
+    return bool((s >= SMALL_S) & (s <= 1e3) & (quotient > 1e-300) & (quotient < 1e300))
+
+
+@inlined
+def _price(scratch: FloatArray, n: int) -> bool:
+    """Stage the shared quantities and the price; whether all rows are in the domain of this path."""
+    regular = True
+    for i in range(n):
+        spot = scratch[SPOT * BLOCK + i]
+        strike = scratch[STRIKE * BLOCK + i]
+        tau = scratch[TAU * BLOCK + i]
+        rate = scratch[RATE * BLOCK + i]
+        dividend = scratch[DIVIDEND * BLOCK + i]
+        root_tau = math.sqrt(tau)
+        s = scratch[VOLATILITY * BLOCK + i] * root_tau
+        quotient = spot / strike
+        regular &= (s >= SMALL_S) & (s <= 1e3) & (quotient > 1e-300) & (quotient < 1e300)
+        inv_s = 1.0 / s
+        spot_pv = spot * exp(-dividend * tau)
+        strike_pv = strike * exp(-rate * tau)
+        h = (log(quotient) + (rate - dividend) * tau) * inv_s
+        d1 = h + 0.5 * s
+        d2 = h - 0.5 * s
+        vega_pv = spot_pv * (INV_SQRT_2PI * exp(-0.5 * d1 * d1))
+        y1 = mills_ratio(abs(d1))
+        y2 = mills_ratio(abs(d2))
+        tail1 = vega_pv * y1
+        tail2 = vega_pv * y2
+        sign = scratch[SIGN * BLOCK + i]
+        otm = vega_pv * abs(y1 - y2) if d1 * d2 > 0.0 else min(spot_pv, strike_pv) - (tail1 + tail2)
+        scratch[SPOT_PV * BLOCK + i] = spot_pv
+        scratch[STRIKE_PV * BLOCK + i] = strike_pv
+        scratch[D1 * BLOCK + i] = d1
+        scratch[D2 * BLOCK + i] = d2
+        scratch[ROOT_TAU * BLOCK + i] = root_tau
+        scratch[INV_S * BLOCK + i] = inv_s
+        scratch[VEGA_PV * BLOCK + i] = vega_pv
+        scratch[SPOT_TERM * BLOCK + i] = tail1 if sign * d1 < 0.0 else spot_pv - tail1
+        scratch[STRIKE_TERM * BLOCK + i] = tail2 if sign * d2 < 0.0 else strike_pv - tail2
+        scratch[PRICE * BLOCK + i] = otm + max(sign * (spot_pv - strike_pv), 0.0)
+    return regular
+
+
+@kernel
+def _price_irregular(scratch: FloatArray, i: int) -> None:
+    """`_price` for one row of tiny or huge s, extreme moneyness, or a zero argument."""
+    spot = scratch[SPOT * BLOCK + i]
+    strike = scratch[STRIKE * BLOCK + i]
+    tau = scratch[TAU * BLOCK + i]
+    rate = scratch[RATE * BLOCK + i]
+    dividend = scratch[DIVIDEND * BLOCK + i]
+    sign = scratch[SIGN * BLOCK + i]
+    root_tau = math.sqrt(tau)
+    s = scratch[VOLATILITY * BLOCK + i] * root_tau
+    spot_pv = spot * math.exp(-dividend * tau)
+    strike_pv = strike * math.exp(-rate * tau)
+    scratch[SPOT_PV * BLOCK + i] = spot_pv
+    scratch[STRIKE_PV * BLOCK + i] = strike_pv
+    intrinsic = max(sign * (spot_pv - strike_pv), 0.0)
+    if not (s > 0.0 and spot > 0.0 and strike > 0.0):
+        scratch[PRICE * BLOCK + i] = intrinsic
+        return
+    quotient = spot / strike
+    if 1e-300 < quotient < 1e300 and spot > 1e-300:
+        x = log_ratio(spot, strike)
+    else:
+        x = math.log(spot) - math.log(strike)
+    x += (rate - dividend) * tau
+    h = x / s
+    t = 0.5 * s
+    d1 = h + t
+    d2 = h - t
+    vega_pv = spot_pv * (INV_SQRT_2PI * math.exp(-0.5 * d1 * d1))
+    y1 = mills_ratio(abs(d1))
+    y2 = mills_ratio(abs(d2))
+    tail1 = vega_pv * y1
+    tail2 = vega_pv * y2
+    if s < SMALL_S:
+        otm = vega_pv * mills_difference(abs(h), t)
+    elif d1 * d2 > 0.0:
+        otm = vega_pv * abs(y1 - y2)
+    else:
+        otm = max(min(spot_pv, strike_pv) - (tail1 + tail2), 0.0)
+    scratch[D1 * BLOCK + i] = d1
+    scratch[D2 * BLOCK + i] = d2
+    scratch[INV_S * BLOCK + i] = 1.0 / s
+    scratch[VEGA_PV * BLOCK + i] = vega_pv
+    scratch[SPOT_TERM * BLOCK + i] = tail1 if sign * d1 < 0.0 else spot_pv - tail1
+    scratch[STRIKE_TERM * BLOCK + i] = tail2 if sign * d2 < 0.0 else strike_pv - tail2
+    scratch[PRICE * BLOCK + i] = otm + intrinsic
+
+
+@inlined
+def mills_difference(h: float, t: float) -> float:
+    """Y(h − t) − Y(h + t) for h ≥ 0 and t ≤ 2e-3, without the cancellation: odd Taylor series about h.
+
+    The derivatives follow from Y' = hY − 1 and Y⁽ⁿ⁺¹⁾ = hY⁽ⁿ⁾ + nY⁽ⁿ⁻¹⁾; the first is taken by its continued fraction where hY is near 1.
+    """
+    y = mills_ratio(h)
+    if h < 8.0:
+        first = h * y - 1.0
+    else:
+        # Y = 1/(h + 1/(h + 2/(h + 3/(h + …)))), so 1 − hY = Y/(h + 2/(h + 3/(…)))
+        tail = h
+        for n in range(40, 1, -1):
+            tail = h + n / tail
+        first = -y / tail
+    second = h * first + y
+    third = h * second + 2.0 * first
+    if h > 1e3:
+        third = -6.0 / (h * h * h * h)
+    return -2.0 * t * (first + t * t / 6.0 * third)
+
+
+@inlined
+def _first_order(scratch: FloatArray, n: int) -> None:
+    for i in range(n):
+        sign = scratch[SIGN * BLOCK + i]
+        inv_spot = 1.0 / scratch[SPOT * BLOCK + i]
+        tau = scratch[TAU * BLOCK + i]
+        sigma = scratch[VOLATILITY * BLOCK + i]
+        inv_s = scratch[INV_S * BLOCK + i]
+        vega_pv = scratch[VEGA_PV * BLOCK + i]
+        spot_term = scratch[SPOT_TERM * BLOCK + i]
+        strike_term = scratch[STRIKE_TERM * BLOCK + i]
+        scratch[DELTA * BLOCK + i] = sign * spot_term * inv_spot
+        scratch[GAMMA * BLOCK + i] = vega_pv * inv_spot * inv_spot * inv_s
+        scratch[VEGA * BLOCK + i] = vega_pv * scratch[ROOT_TAU * BLOCK + i]
+        carry = scratch[DIVIDEND * BLOCK + i] * spot_term - scratch[RATE * BLOCK + i] * strike_term
+        scratch[THETA * BLOCK + i] = sign * carry - 0.5 * vega_pv * sigma * sigma * inv_s
+        scratch[RHO * BLOCK + i] = sign * tau * strike_term
+
+
+@inlined
+def _second_order(scratch: FloatArray, n: int) -> None:
+    for i in range(n):
+        sign = scratch[SIGN * BLOCK + i]
+        inv_spot = 1.0 / scratch[SPOT * BLOCK + i]
+        inv_strike = 1.0 / scratch[STRIKE * BLOCK + i]
+        dividend = scratch[DIVIDEND * BLOCK + i]
+        sigma = scratch[VOLATILITY * BLOCK + i]
+        root_tau = scratch[ROOT_TAU * BLOCK + i]
+        inv_s = scratch[INV_S * BLOCK + i]
+        inv_sigma = root_tau * inv_s
+        half_inv_tau = 0.5 * (sigma * inv_s) * (sigma * inv_s)
+        d1 = scratch[D1 * BLOCK + i]
+        d2 = scratch[D2 * BLOCK + i]
+        vega_pv = scratch[VEGA_PV * BLOCK + i]
+        vega = scratch[VEGA * BLOCK + i]
+        d1_by_tau = (scratch[RATE * BLOCK + i] - dividend) * inv_s - d2 * half_inv_tau
+        scratch[DIVIDEND_RHO * BLOCK + i] = -sign * scratch[TAU * BLOCK + i] * scratch[SPOT_TERM * BLOCK + i]
+        scratch[VANNA * BLOCK + i] = -vega_pv * inv_spot * d2 * inv_sigma
+        scratch[VOLGA * BLOCK + i] = vega * d1 * d2 * inv_sigma
+        scratch[CHARM * BLOCK + i] = dividend * scratch[DELTA * BLOCK + i] - vega_pv * inv_spot * d1_by_tau
+        scratch[VETA * BLOCK + i] = vega * (half_inv_tau - dividend - d1 * d1_by_tau)
+        scratch[DUAL_DELTA * BLOCK + i] = -sign * scratch[STRIKE_TERM * BLOCK + i] * inv_strike
+        scratch[DUAL_GAMMA * BLOCK + i] = vega_pv * inv_strike * inv_strike * inv_s
+
+
+@inlined
+def _third_order(scratch: FloatArray, n: int) -> None:
+    for i in range(n):
+        dividend = scratch[DIVIDEND * BLOCK + i]
+        sigma = scratch[VOLATILITY * BLOCK + i]
+        root_tau = scratch[ROOT_TAU * BLOCK + i]
+        inv_s = scratch[INV_S * BLOCK + i]
+        inv_sigma = root_tau * inv_s
+        half_inv_tau = 0.5 * (sigma * inv_s) * (sigma * inv_s)
+        d1 = scratch[D1 * BLOCK + i]
+        d2 = scratch[D2 * BLOCK + i]
+        gamma = scratch[GAMMA * BLOCK + i]
+        product = d1 * d2
+        d1_by_tau = (scratch[RATE * BLOCK + i] - dividend) * inv_s - d2 * half_inv_tau
+        scratch[SPEED * BLOCK + i] = -gamma * (1.0 + d1 * inv_s) / scratch[SPOT * BLOCK + i]
+        scratch[ZOMMA * BLOCK + i] = gamma * (product - 1.0) * inv_sigma
+        scratch[COLOR * BLOCK + i] = gamma * (dividend + d1 * d1_by_tau + half_inv_tau)
+        shape = product * (1.0 - product) + d1 * d1 + d2 * d2
+        scratch[ULTIMA * BLOCK + i] = -scratch[VEGA * BLOCK + i] * inv_sigma * inv_sigma * shape
+
+
+@kernel
+def _limit(scratch: FloatArray, i: int) -> None:
+    """The greeks of one row as s = σ√τ, spot or strike goes to zero: of the forward intrinsic value, θ·max(θ(A − B), 0).
+
+    On the kink, A = B with s = 0, delta is the mean of its two sides; gamma and dual gamma, which have no finite limit, are `inf`, vega is
+    that of the money forward, and derivatives of these without a limit are zero.
+    """
+    spot = scratch[SPOT * BLOCK + i]
+    tau = scratch[TAU * BLOCK + i]
+    rate = scratch[RATE * BLOCK + i]
+    dividend = scratch[DIVIDEND * BLOCK + i]
+    sign = scratch[SIGN * BLOCK + i]
+    spot_pv = scratch[SPOT_PV * BLOCK + i]
+    strike_pv = scratch[STRIKE_PV * BLOCK + i]
+    intrinsic = sign * (spot_pv - strike_pv)
+    share = 1.0 if intrinsic > 0.0 else 0.0
+    for k in range(1, 17):
+        scratch[(RESULTS + k) * BLOCK + i] = 0.0
+    if intrinsic == 0.0 and spot > 0.0:
+        share = 0.5
+        root_tau = scratch[ROOT_TAU * BLOCK + i]
+        scratch[GAMMA * BLOCK + i] = math.inf
+        scratch[DUAL_GAMMA * BLOCK + i] = math.inf
+        scratch[VEGA * BLOCK + i] = INV_SQRT_2PI * spot_pv * root_tau
+        if tau == 0.0 and scratch[VOLATILITY * BLOCK + i] > 0.0:
+            scratch[THETA * BLOCK + i] = -math.inf
+    spot_term = share * spot_pv
+    strike_term = share * strike_pv
+    delta = sign * share * math.exp(-dividend * tau)
+    scratch[DELTA * BLOCK + i] = delta
+    scratch[THETA * BLOCK + i] += sign * (dividend * spot_term - rate * strike_term)
+    scratch[RHO * BLOCK + i] = sign * tau * strike_term
+    scratch[DIVIDEND_RHO * BLOCK + i] = -sign * tau * spot_term
+    scratch[CHARM * BLOCK + i] = dividend * delta
+    scratch[DUAL_DELTA * BLOCK + i] = -sign * share * math.exp(-rate * tau)
