@@ -1,0 +1,1 @@
+"""Ray actors: thin shells, each around one library object."""
