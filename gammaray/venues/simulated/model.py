@@ -153,6 +153,8 @@ class ExchangeActivity:
     group_id: str = ""
     sub_type: str = ""
     description: str = ""
+    execution_id: str = ""
+    """Of the execution that a FILL row records."""
     visible_ns: int = 0
     """When REST shows the row: on the paper profile, non-trade rows appear at the start of the next day."""
 
@@ -175,6 +177,9 @@ class AccountFigures:
     accrued_fees: int
     multiplier: int
     options_trading_level: int
+    last_maintenance_margin: int = 0
+    reserved: int = 0
+    """Held for open orders; already taken off options_buying_power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +195,50 @@ class Published:
     ask_cents: NDArray[np.int64]
     bid_size: NDArray[np.int64]
     ask_size: NDArray[np.int64]
+    trades: tuple[PublishedTrade, ...] = ()
+    """Prints since the step before, in order: those of the flow and ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrade:
+    """One print on the tape."""
+
+    symbol: str
+    ts_ns: int
+    price_cents: int
+    qty: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """What of an exchange is a choice. Money is micro-dollars.
+
+    profile: "paper" or "live"; live charges fees whatever `fees` says. fees: charge them on paper too. delayed_activities: non-trade rows
+    show at the start of the next day, as on Alpaca paper. multiplier: 1 (cash) or 2 (margin). options_level: 0 to 3.
+    cap_contracts: largest quantity of one option order. Raises ValueError, naming the field.
+    """
+
+    seed: int = 7
+    cash: int = 1_000_000_000_000
+    profile: str = "paper"
+    fees: bool = True
+    delayed_activities: bool = False
+    multiplier: int = 2
+    options_level: int = 3
+    shorting: bool = True
+    option_gtc: bool = True
+    wash_trade_guard: bool = True
+    cap_contracts: int = 10_000
+    account_number: str = "PA3SIM000001"
+
+    def __post_init__(self) -> None:
+        if self.cash <= 0:
+            raise ValueError(f"cash: must be positive, was {self.cash}")
+        if self.profile not in ("paper", "live"):
+            raise ValueError(f"profile: expected paper or live, was {self.profile!r}")
+        if self.multiplier not in (1, 2):
+            raise ValueError(f"multiplier: expected 1 or 2, was {self.multiplier}")
+        if not 0 <= self.options_level <= 3:
+            raise ValueError(f"options_level: expected 0 to 3, was {self.options_level}")
+        if self.cap_contracts <= 0:
+            raise ValueError(f"cap_contracts: must be positive, was {self.cap_contracts}")
