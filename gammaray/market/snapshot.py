@@ -104,6 +104,8 @@ class ChainSnapshot:
     dividend_yield: float
     quotes_seen: int = 0
     """Quotes received since the market state was created."""
+    model_price: NDArray[np.float64] | None = None
+    """The surface's price of each row in dollars; None or NaN without a surface."""
 
     @property
     def mid(self) -> NDArray[np.float64]:
