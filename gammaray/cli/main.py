@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 import click
 import typer
@@ -36,8 +36,7 @@ class LazyCommands(click.Group):
         module, function, _ = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command(cmd_name)(getattr(importlib.import_module(module), function))
-        command: Any = get_command(app)
-        return command
+        return cast(click.Command, get_command(app))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table above: nothing is imported for it."""

@@ -56,8 +56,10 @@ def rows(progress: Progress) -> list[tuple[str, str]]:
         ),
         (
             "P&L ($)",
-            f"realised {format_dollars(progress.realized_pnl)}  unrealised {format_dollars(progress.unrealized_pnl)}"
-            f"  fees {format_dollars(progress.fees)}  equity {format_dollars(progress.equity)}",
+            (
+                f"realised {format_dollars(progress.realized_pnl)}  unrealised {format_dollars(progress.unrealized_pnl)}"
+                f"  fees {format_dollars(progress.fees)}  equity {format_dollars(progress.equity)}"
+            ),
         ),
         ("models", _models(progress)),
         ("drift", f"{progress.drift_events} events  {progress.last_drift}".rstrip()),

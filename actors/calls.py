@@ -1,0 +1,50 @@
+"""Calls to actors that may be restarting: waits for them to come back, and says so when they do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
+
+from gammaray.operations.errors import RetryLater
+
+RESTART_TIMEOUT_S = 60.0
+
+
+def find(name: str, namespace: str) -> ActorHandle:
+    """The actor of a name. Raises RetryLater when there is none."""
+    try:
+        return ray.get_actor(name, namespace=namespace)
+    except ValueError:
+        raise RetryLater(f"no actor named {name} in namespace {namespace}") from None
+
+
+def call(
+    handle: ActorHandle,
+    method: str,
+    *args: Any,
+    timeout_s: float = RESTART_TIMEOUT_S,
+    on_restart: Callable[[str], None] | None = None,
+) -> Any:
+    """Call an idempotent method and wait for its result, again after a restart of the actor.
+
+    Raises the method's own exception, and RetryLater when the actor is not back within `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return ray.get(getattr(handle, method).remote(*args))
+        except (ActorUnavailableError, ActorDiedError) as error:
+            if time.monotonic() > deadline:
+                raise RetryLater(f"{method}: the actor did not come back within {timeout_s:.0f} s: {error}") from error
+            if on_restart is not None:
+                on_restart(method)
+            time.sleep(0.5)
+        except RayTaskError as error:
+            if isinstance(error.cause, Exception):
+                raise error.cause from None
+            raise

@@ -1,0 +1,36 @@
+"""What an actor is told at its creation. It goes through Ray's pickling, so it holds no secret: those come from the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gammaray.operations.run_folder import RunFolder
+from gammaray.operations.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ActorConfiguration:
+    """Settings and places of one run.
+
+    venue_url: origin of the simulated exchange, empty for Alpaca's own. lock_step: whether actors wait for everything a step published.
+    """
+
+    run_id: str
+    settings: Settings
+    folder: RunFolder
+    venue_url: str
+    api_url: str
+    api_key_path: Path
+    dashboard_url: str
+    key_hashes: tuple[str, ...]
+
+    @property
+    def lock_step(self) -> bool:
+        """Whether the exchange's clock waits for this system."""
+        return bool(self.venue_url) and not self.settings.run.free_running
+
+    @property
+    def namespace(self) -> str:
+        """Ray namespace of the actors."""
+        return self.settings.cluster.namespace

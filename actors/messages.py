@@ -1,0 +1,75 @@
+"""What travels between the actors: frozen batches, one a step, passed by reference through the object store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gammaray.desk.view import BookView
+from gammaray.market.snapshot import ChainSnapshot
+from gammaray.types.signals import Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision: its number, market time and session; `expected` is how many option quotes the venue says it published."""
+
+    number: int
+    ts_ns: int
+    session_open: bool
+    session_open_ns: int
+    session_close_ns: int
+    is_close: bool
+    expected: Mapping[str, int]
+    last_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketTick:
+    """The market at a step. `backfilled` names underlyings whose stream fell short and was replaced by REST."""
+
+    step: Step
+    snapshots: Mapping[str, ChainSnapshot]
+    quotes_seen: int
+    backfilled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClose:
+    """What one underlying's finished session teaches.
+
+    window: the last feature vectors, oldest first, shape (sessions, features), ending with this session's; empty while too few are known.
+    outcomes: targets that became known at this close, for predictions made at the previous one, in the order of the models' heads.
+    """
+
+    underlying: str
+    ts_ns: int
+    previous_ts_ns: int
+    feature_names: tuple[str, ...]
+    feature_version: str
+    window: NDArray[np.float64]
+    outcomes: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class DeskReport:
+    """The desk after a step. `totals` holds the running counts that end in summary.json."""
+
+    step: Step
+    book: BookView
+    totals: Mapping[str, object]
+    sent: int
+    denied: int
+    incidents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastReport:
+    """What the desk was told at a session's close; `request_ids` lets the drift actor wait for their log records."""
+
+    ts_ns: int
+    forecasts: tuple[Forecast, ...]
+    request_ids: tuple[str, ...]

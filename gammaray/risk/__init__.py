@@ -1,0 +1,1 @@
+"""What the book is exposed to, what it can lose, and when trading must be restricted."""
