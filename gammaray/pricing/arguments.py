@@ -6,6 +6,7 @@ gives back an array of the broadcast shape, or a float when all arguments were s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -52,57 +53,71 @@ DOMAINS: Mapping[str, Domain] = {
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Arguments brought to one shape: `columns` in the order they were given, each 1-D contiguous float64."""
+    """Arguments brought to one shape: `columns` in the order they were given, each 1-D contiguous float64.
+
+    `arrays` holds them by name in the shapes they were given in.
+    """
 
     shape: tuple[int, ...]
     is_scalar: bool
     columns: tuple[FloatArray, ...]
+    arrays: Mapping[str, FloatArray]
 
     @property
     def size(self) -> int:
         """The number of options."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
-    def output(self, out: FloatArray | None = None, *, name: str = "out") -> FloatArray:
-        """A flat float64 buffer for one result: a view of `out` where given, else new.
+    def check(self, domains: Mapping[str, Domain] | None = None) -> None:
+        """Raise ValueError naming the first argument that is not in its domain, see `broadcast`, and the index in it."""
+        for name, array in self.arrays.items():
+            if name != "right":
+                require(name, array, (domains or {}).get(name) or DOMAINS.get(name, Domain.FINITE))
 
-        Raises ValueError when `out` is not a writable C-contiguous float64 array of the broadcast shape.
+    def output(self, out: FloatArray | None = None, *, results: int | None = None) -> FloatArray:
+        """A float64 buffer, flat or with a row for each of `results`: a view of `out` where given, else new.
+
+        Raises ValueError when `out` is not a writable C-contiguous float64 array of the broadcast shape, preceded by the
+        number of results where that is given.
         """
+        flat = (self.size,) if results is None else (results, self.size)
         if out is None:
-            return np.empty(self.size)
+            return np.empty(flat)
+        shape = self.shape if results is None else (results, *self.shape)
         if not isinstance(out, np.ndarray) or out.dtype != np.float64:
-            raise ValueError(f"{name}: expected a float64 array, was {_describe(out)}")
-        if out.shape != self.shape:
-            raise ValueError(f"{name}: expected the broadcast shape {self.shape}, was {out.shape}")
+            raise ValueError(f"out: expected a float64 array, was {_describe(out)}")
+        if out.shape != shape:
+            raise ValueError(f"out: expected shape {shape}, was {out.shape}")
         if not (out.flags.c_contiguous and out.flags.writeable):
-            raise ValueError(f"{name}: expected a writable C-contiguous array")
-        return out.reshape(-1)
+            raise ValueError("out: expected a writable C-contiguous array")
+        return out.reshape(flat)
 
     def restore(self, values: FloatArray) -> Any:
         """A flat result in the shape of the arguments: a float for scalars, else an array that shares the memory."""
         return float(values[0]) if self.is_scalar else values.reshape(self.shape)
 
 
-def broadcast(*, domains: Mapping[str, Domain] | None = None, expand: bool = True, **arguments: ArrayLike) -> Broadcast:
+def broadcast(
+    *,
+    domains: Mapping[str, Domain] | None = None,
+    expand: bool = True,
+    check: bool = True,
+    **arguments: ArrayLike,
+) -> Broadcast:
     """Validate named arguments and bring them to one shape as flat contiguous float64 columns.
 
     An argument called `right` is read by `right_sign` into +1 and -1; the others are checked against `domains`, else
     against the domain of that name in `DOMAINS`, else must be finite. Columns are never to be written to: they may
     share memory with the caller's arrays. With `expand=False` an argument of one element stays a column of length one.
+    `check=False` leaves out the domains, for kernels that notice invalid values themselves and call `check` to name them.
 
     Raises ValueError naming the argument and the first offending index, or the shapes that do not broadcast together.
     """
-    arrays: dict[str, NDArray[Any]] = {}
-    for name, value in arguments.items():
-        if name == "right":
-            arrays[name] = right_sign(value)
-            continue
-        array = as_float64(name, value)
-        domain = (domains or {}).get(name) or DOMAINS.get(name, Domain.FINITE)
-        require(name, array, domain)
-        arrays[name] = array
+    arrays = {
+        name: right_sign(value) if name == "right" else as_float64(name, value) for name, value in arguments.items()
+    }
     shape = _broadcast_shape(arrays)
-    size = int(np.prod(shape, dtype=np.int64))
+    size = math.prod(shape)
     columns = []
     for array in arrays.values():
         if array.size == size and array.flags.c_contiguous:
@@ -111,7 +126,10 @@ def broadcast(*, domains: Mapping[str, Domain] | None = None, expand: bool = Tru
             columns.append(np.ascontiguousarray(array).reshape(-1))
         else:
             columns.append(np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1))
-    return Broadcast(shape, all(array.ndim == 0 for array in arrays.values()), tuple(columns))
+    result = Broadcast(shape, all(array.ndim == 0 for array in arrays.values()), tuple(columns), arrays)
+    if check:
+        result.check(domains)
+    return result
 
 
 def as_float64(name: str, value: ArrayLike) -> FloatArray:
@@ -160,7 +178,7 @@ def right_sign(right: ArrayLike) -> FloatArray:
         # Object arrays hold str, bytes or enumeration members; a fixed-width copy compares as text.
         if array.dtype.kind == "S":
             array = np.char.decode(array, "latin-1")
-        text = array.astype(str)
+        text = array.astype(str, copy=False)
         if text.dtype == "<U1" and text.flags.c_contiguous:
             codes = text.reshape(-1).view(np.uint32).reshape(text.shape)
             is_call, is_put = codes == ord("C"), codes == ord("P")

@@ -47,7 +47,9 @@ RESULTS = 16
 PLANES = RESULTS + 17
 
 SMALL_S = 2.5e-3  # below, the difference of two Mills ratios is taken by its expansion
-LARGE_LOG = 690.0  # above, spot over strike is too near the ends of the float range
+LARGE_S = 1e3
+LARGE_D = 1e12
+BEYOND = 1e30  # a number of standard deviations at which every tail is zero and whose fourth power is finite
 
 
 @kernel
@@ -63,10 +65,11 @@ def evaluate(
     start: int,
     stop: int,
     out: FloatArray,
-) -> None:
+) -> int:
     """Rows start..stop of the price (`order` 0) and the greeks up to `order`, into the rows of `out`, shape (results, n).
 
-    Columns have n elements, or one for an argument that is the same for all rows.
+    Columns have n elements, or one for an argument that is the same for all rows. Returns -1, or the first row with an
+    argument outside its domain or a present value beyond the range of float64, where it stops.
     """
     scratch = np.ones(PLANES * BLOCK)
     for first in range(start, stop, BLOCK):
@@ -82,8 +85,8 @@ def evaluate(
         regular = _price(scratch, padded)
         if not regular:
             for i in range(n):
-                if not _is_regular(scratch, i):
-                    _price_irregular(scratch, i)
+                if not _is_regular(scratch, i) and not _price_irregular(scratch, i):
+                    return first + i
         if order >= 1:
             _first_order(scratch, padded)
         if order >= 2:
@@ -92,21 +95,24 @@ def evaluate(
             _third_order(scratch, padded)
         if order >= 1 and not regular:
             for i in range(n):
-                s = scratch[VOLATILITY * BLOCK + i] * scratch[ROOT_TAU * BLOCK + i]
-                if not (s > 0.0 and scratch[SPOT * BLOCK + i] > 0.0 and scratch[STRIKE * BLOCK + i] > 0.0):
-                    _limit(scratch, i)
+                if not _is_regular(scratch, i):
+                    _finish_irregular(scratch, i)
         for k in range(out.shape[0]):
             offset = (RESULTS + k) * BLOCK
+            values = scratch[offset : offset + n]
+            row = out[k, first : first + n]
             for i in range(n):
-                out[k, first + i] = scratch[offset + i]
+                row[i] = values[i]
+    return -1
 
 
 @inlined
 def _stage(scratch: FloatArray, plane: int, column: FloatArray, first: int, n: int, start: int) -> None:
     offset = plane * BLOCK
     if column.size > 1:
+        part = column[first : first + n]
         for i in range(n):
-            scratch[offset + i] = column[first + i]
+            scratch[offset + i] = part[i]
     elif first == start:
         for i in range(BLOCK):
             scratch[offset + i] = column[0]
@@ -114,9 +120,24 @@ def _stage(scratch: FloatArray, plane: int, column: FloatArray, first: int, n: i
 
 @inlined
 def _is_regular(scratch: FloatArray, i: int) -> bool:
+    """Whether the branch-free path holds for the row; false for every row with a NaN."""
     s = scratch[VOLATILITY * BLOCK + i] * scratch[ROOT_TAU * BLOCK + i]
     quotient = scratch[SPOT * BLOCK + i] / scratch[STRIKE * BLOCK + i]
-    return bool((s >= SMALL_S) & (s <= 1e3) & (quotient > 1e-300) & (quotient < 1e300))
+    present_values = scratch[SPOT_PV * BLOCK + i] + scratch[STRIKE_PV * BLOCK + i]
+    return _holds(s, quotient, present_values, scratch[D1 * BLOCK + i]) and scratch[TAU * BLOCK + i] > 0.0
+
+
+@inlined
+def _holds(s: float, quotient: float, present_values: float, d1: float) -> bool:
+    return bool(
+        (s >= SMALL_S)
+        & (s <= LARGE_S)
+        & (quotient > 1e-290)
+        & (quotient < 1e290)
+        & (present_values > 1e-290)
+        & (present_values < math.inf)
+        & (abs(d1) < LARGE_D)
+    )
 
 
 @inlined
@@ -129,16 +150,16 @@ def _price(scratch: FloatArray, n: int) -> bool:
         tau = scratch[TAU * BLOCK + i]
         rate = scratch[RATE * BLOCK + i]
         dividend = scratch[DIVIDEND * BLOCK + i]
-        root_tau = math.sqrt(tau)
+        root_tau = math.sqrt(abs(tau))
         s = scratch[VOLATILITY * BLOCK + i] * root_tau
         quotient = spot / strike
-        regular &= (s >= SMALL_S) & (s <= 1e3) & (quotient > 1e-300) & (quotient < 1e300)
         inv_s = 1.0 / s
         spot_pv = spot * exp(-dividend * tau)
         strike_pv = strike * exp(-rate * tau)
         h = (log(quotient) + (rate - dividend) * tau) * inv_s
         d1 = h + 0.5 * s
         d2 = h - 0.5 * s
+        regular &= _holds(s, quotient, spot_pv + strike_pv, d1) & (tau > 0.0)
         vega_pv = spot_pv * (INV_SQRT_2PI * exp(-0.5 * d1 * d1))
         y1 = mills_ratio(abs(d1))
         y2 = mills_ratio(abs(d2))
@@ -160,52 +181,64 @@ def _price(scratch: FloatArray, n: int) -> bool:
 
 
 @kernel
-def _price_irregular(scratch: FloatArray, i: int) -> None:
-    """`_price` for one row of tiny or huge s, extreme moneyness, or a zero argument."""
+def _price_irregular(scratch: FloatArray, i: int) -> bool:
+    """`_price` for one row of tiny or huge s, extreme moneyness, or a zero argument; false where an argument is invalid."""
     spot = scratch[SPOT * BLOCK + i]
     strike = scratch[STRIKE * BLOCK + i]
     tau = scratch[TAU * BLOCK + i]
     rate = scratch[RATE * BLOCK + i]
+    sigma = scratch[VOLATILITY * BLOCK + i]
     dividend = scratch[DIVIDEND * BLOCK + i]
+    if not (spot >= 0.0 and strike >= 0.0 and tau >= 0.0 and sigma >= 0.0 and tau + sigma < math.inf):
+        return False
+    spot_pv = spot * exp(-dividend * tau)
+    strike_pv = strike * exp(-rate * tau)
+    if not (math.isfinite(rate) and math.isfinite(dividend) and math.isfinite(spot_pv) and math.isfinite(strike_pv)):
+        return False
     sign = scratch[SIGN * BLOCK + i]
-    root_tau = math.sqrt(tau)
-    s = scratch[VOLATILITY * BLOCK + i] * root_tau
-    spot_pv = spot * math.exp(-dividend * tau)
-    strike_pv = strike * math.exp(-rate * tau)
+    intrinsic = max(sign * (spot_pv - strike_pv), 0.0) + 0.0  # not −0.0
+    s = _bounded_s(scratch, i)
     scratch[SPOT_PV * BLOCK + i] = spot_pv
     scratch[STRIKE_PV * BLOCK + i] = strike_pv
-    intrinsic = max(sign * (spot_pv - strike_pv), 0.0)
-    if not (s > 0.0 and spot > 0.0 and strike > 0.0):
-        scratch[PRICE * BLOCK + i] = intrinsic
-        return
+    scratch[PRICE * BLOCK + i] = intrinsic
+    if s == 0.0:
+        return True
     quotient = spot / strike
-    if 1e-300 < quotient < 1e300 and spot > 1e-300:
+    if 1e-290 < quotient < 1e290 and spot > 1e-290:
         x = log_ratio(spot, strike)
     else:
         x = math.log(spot) - math.log(strike)
     x += (rate - dividend) * tau
-    h = x / s
     t = 0.5 * s
+    h = min(max(x / s, -BEYOND), BEYOND)
     d1 = h + t
     d2 = h - t
-    vega_pv = spot_pv * (INV_SQRT_2PI * math.exp(-0.5 * d1 * d1))
-    y1 = mills_ratio(abs(d1))
-    y2 = mills_ratio(abs(d2))
-    tail1 = vega_pv * y1
-    tail2 = vega_pv * y2
+    vega_pv = spot_pv * (INV_SQRT_2PI * exp(-0.5 * d1 * d1))
+    tail1 = vega_pv * mills_ratio(abs(d1))
+    tail2 = vega_pv * mills_ratio(abs(d2))
     if s < SMALL_S:
-        otm = vega_pv * mills_difference(abs(h), t)
+        out_of_the_money = vega_pv * mills_difference(abs(h), t)
     elif d1 * d2 > 0.0:
-        otm = vega_pv * abs(y1 - y2)
+        out_of_the_money = abs(tail1 - tail2)
     else:
-        otm = max(min(spot_pv, strike_pv) - (tail1 + tail2), 0.0)
+        out_of_the_money = max(min(spot_pv, strike_pv) - (tail1 + tail2), 0.0)
     scratch[D1 * BLOCK + i] = d1
     scratch[D2 * BLOCK + i] = d2
     scratch[INV_S * BLOCK + i] = 1.0 / s
     scratch[VEGA_PV * BLOCK + i] = vega_pv
     scratch[SPOT_TERM * BLOCK + i] = tail1 if sign * d1 < 0.0 else spot_pv - tail1
     scratch[STRIKE_TERM * BLOCK + i] = tail2 if sign * d2 < 0.0 else strike_pv - tail2
-    scratch[PRICE * BLOCK + i] = otm + intrinsic
+    scratch[PRICE * BLOCK + i] = intrinsic + out_of_the_money
+    return True
+
+
+@inlined
+def _bounded_s(scratch: FloatArray, i: int) -> float:
+    """s = σ√τ kept where its powers are finite; 0.0 where the price is its limit, the discounted intrinsic value."""
+    s = scratch[VOLATILITY * BLOCK + i] * math.sqrt(scratch[TAU * BLOCK + i])
+    if s < 1.0 / BEYOND**4 or scratch[SPOT * BLOCK + i] == 0.0 or scratch[STRIKE * BLOCK + i] == 0.0:
+        return 0.0
+    return float(min(s, BEYOND))
 
 
 @inlined
@@ -297,6 +330,16 @@ def _third_order(scratch: FloatArray, n: int) -> None:
 
 
 @kernel
+def _finish_irregular(scratch: FloatArray, i: int) -> None:
+    """Put the limits where the formulas of the greeks do not hold, and no zero with a sign."""
+    if _bounded_s(scratch, i) == 0.0:
+        _limit(scratch, i)
+    for k in range(RESULTS, PLANES):
+        # NaN is 0·∞, where the density underflows: the density wins.
+        scratch[k * BLOCK + i] = 0.0 if math.isnan(scratch[k * BLOCK + i]) else scratch[k * BLOCK + i] + 0.0
+
+
+@inlined
 def _limit(scratch: FloatArray, i: int) -> None:
     """The greeks of one row as s = σ√τ, spot or strike goes to zero: of the forward intrinsic value, θ·max(θ(A − B), 0).
 
@@ -324,10 +367,10 @@ def _limit(scratch: FloatArray, i: int) -> None:
             scratch[THETA * BLOCK + i] = -math.inf
     spot_term = share * spot_pv
     strike_term = share * strike_pv
-    delta = sign * share * math.exp(-dividend * tau)
+    delta = sign * share * exp(-dividend * tau)
     scratch[DELTA * BLOCK + i] = delta
     scratch[THETA * BLOCK + i] += sign * (dividend * spot_term - rate * strike_term)
     scratch[RHO * BLOCK + i] = sign * tau * strike_term
     scratch[DIVIDEND_RHO * BLOCK + i] = -sign * tau * spot_term
     scratch[CHARM * BLOCK + i] = dividend * delta
-    scratch[DUAL_DELTA * BLOCK + i] = -sign * share * math.exp(-rate * tau)
+    scratch[DUAL_DELTA * BLOCK + i] = -sign * share * exp(-rate * tau)

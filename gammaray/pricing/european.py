@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gammaray.pricing import black
 from gammaray.pricing.arguments import Broadcast, FloatArray, broadcast
+from gammaray.pricing.threads import in_threads
 
 _ZERO = np.zeros(1)
 
@@ -65,6 +66,7 @@ def price(
     dividend_yield: ArrayLike = 0.0,
     *,
     out: FloatArray | None = None,
+    threads: int = 1,
 ) -> Any:
     """Black–Scholes–Merton price of a European option.
 
@@ -76,7 +78,8 @@ def price(
         rate: continuously compounded, per year.
         volatility: per square root of a year.
         dividend_yield: continuous, per year.
-        out: C-contiguous float64 array of the broadcast shape to write to.
+        out: C-contiguous float64 array of the broadcast shape to write to; what it holds after an error is undefined.
+        threads: how many threads may share the rows of a large array.
 
     Returns:
         Dollars per unit of the underlying, of the broadcast shape; a float where all arguments are scalars.
@@ -84,8 +87,9 @@ def price(
     Raises:
         ValueError: naming the argument and the first offending index.
     """
-    arguments = broadcast(
+    inputs = broadcast(
         expand=False,
+        check=False,
         right=right,
         spot=spot,
         strike=strike,
@@ -94,9 +98,9 @@ def price(
         volatility=volatility,
         dividend_yield=dividend_yield,
     )
-    values = arguments.output(out)
-    _evaluate(0, arguments, values.reshape(1, -1))
-    return arguments.restore(values) if out is None else out
+    values = inputs.output(out)
+    _evaluate(0, inputs, values.reshape(1, -1), threads)
+    return inputs.restore(values) if out is None else out
 
 
 def price_forward(
@@ -108,12 +112,13 @@ def price_forward(
     volatility: ArrayLike,
     *,
     out: FloatArray | None = None,
+    threads: int = 1,
 ) -> Any:
     """Black-76 price of a European option on a forward: discount·E[max(±(F − K), 0)].
 
     `forward` and `strike` in dollars, `tau` in years, `discount` the price of one dollar paid at expiry; returns and raises as `price`.
     """
-    arguments = broadcast(
+    inputs = broadcast(
         expand=False,
         right=right,
         forward=forward,
@@ -122,13 +127,16 @@ def price_forward(
         discount=discount,
         volatility=volatility,
     )
-    sign, forwards, strikes, taus, discounts, volatilities = arguments.columns
-    values = arguments.output(out)
-    black.evaluate(
-        0, sign, forwards, strikes, taus, _ZERO, volatilities, _ZERO, 0, arguments.size, values.reshape(1, -1)
-    )
+    sign, forwards, strikes, taus, discounts, volatilities = inputs.columns
+    values = inputs.output(out)
+    planes = values.reshape(1, -1)
+
+    def rows(start: int, stop: int) -> int:
+        return black.evaluate(0, sign, forwards, strikes, taus, _ZERO, volatilities, _ZERO, start, stop, planes)
+
+    in_threads(rows, inputs.size, threads)
     values *= discounts
-    return arguments.restore(values) if out is None else out
+    return inputs.restore(values) if out is None else out
 
 
 @overload
@@ -142,6 +150,8 @@ def greeks(
     dividend_yield: ArrayLike = 0.0,
     *,
     order: Literal[1] = 1,
+    out: FloatArray | None = None,
+    threads: int = 1,
 ) -> Greeks: ...
 
 
@@ -156,6 +166,8 @@ def greeks(
     dividend_yield: ArrayLike = 0.0,
     *,
     order: Literal[2],
+    out: FloatArray | None = None,
+    threads: int = 1,
 ) -> SecondOrderGreeks: ...
 
 
@@ -170,6 +182,8 @@ def greeks(
     dividend_yield: ArrayLike = 0.0,
     *,
     order: Literal[3],
+    out: FloatArray | None = None,
+    threads: int = 1,
 ) -> ThirdOrderGreeks: ...
 
 
@@ -183,19 +197,23 @@ def greeks(
     dividend_yield: ArrayLike = 0.0,
     *,
     order: int = 1,
+    out: FloatArray | None = None,
+    threads: int = 1,
 ) -> Greeks:
     """Price and greeks of a European option in one pass; arguments and errors as for `price`.
 
     Args:
         order: 1 for price, delta, gamma, vega, theta, rho; 2 for the cross and dual greeks too; 3 for all sixteen.
+        out: C-contiguous float64 array of shape (6, 13 or 17, *broadcast shape) that the fields of the result share.
 
     Where σ√τ = 0 or the spot is zero, the greeks are those of the discounted intrinsic value; exactly on its kink delta is the mean of both
     sides and gamma is infinite.
     """
     if order not in (1, 2, 3):
         raise ValueError(f"order: expected 1, 2 or 3, was {order!r}")
-    arguments = broadcast(
+    inputs = broadcast(
         expand=False,
+        check=False,
         right=right,
         spot=spot,
         strike=strike,
@@ -205,11 +223,19 @@ def greeks(
         dividend_yield=dividend_yield,
     )
     result = _RESULTS[order - 1]
-    planes = np.empty((len(fields(result)), arguments.size))
-    _evaluate(order, arguments, planes)
-    return result(*(arguments.restore(plane) for plane in planes))
+    planes = inputs.output(out, results=len(fields(result)))
+    _evaluate(order, inputs, planes, threads)
+    return result(*(inputs.restore(plane) for plane in planes))
 
 
-def _evaluate(order: int, arguments: Broadcast, planes: FloatArray) -> None:
-    sign, spot, strike, tau, rate, volatility, dividend_yield = arguments.columns
-    black.evaluate(order, sign, spot, strike, tau, rate, volatility, dividend_yield, 0, arguments.size, planes)
+def _evaluate(order: int, inputs: Broadcast, planes: FloatArray, threads: int) -> None:
+    sign, spot, strike, tau, rate, volatility, dividend_yield = inputs.columns
+
+    def rows(start: int, stop: int) -> int:
+        return black.evaluate(order, sign, spot, strike, tau, rate, volatility, dividend_yield, start, stop, planes)
+
+    invalid = max(in_threads(rows, inputs.size, threads))
+    if invalid >= 0:
+        inputs.check()
+        index = tuple(map(int, np.unravel_index(invalid, inputs.shape)))
+        raise ValueError(f"spot·exp(−dividend_yield·tau) or strike·exp(−rate·tau) is beyond float64 at index {index}")

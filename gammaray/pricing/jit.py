@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core import config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +42,7 @@ def _compile(function: Function, *, forceinline: bool) -> Function:
         # container with a read-only root and no home, the folder for temporary files is left.
         if "no locator available" not in str(error):
             raise
-        numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "gammaray-numba")
+        folder = str(Path(tempfile.gettempdir()) / "gammaray-numba")
+        config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"] = folder  # type: ignore[attr-defined]
         compiled = numba.njit(cache=True, **options)(function)
-    return compiled  # type: ignore[no-any-return]
+    return compiled

@@ -14,6 +14,7 @@ import struct
 from typing import Any
 
 import numba
+from numba.core import config
 from numba.extending import intrinsic
 
 from gammaray.pricing.jit import inlined
@@ -23,7 +24,7 @@ INV_SQRT_2PI = 0.3989422804014327
 SQRT_2 = 1.4142135623730951
 SQRT_2_OVER_PI = 0.7978845608028654
 
-if numba.config.DISABLE_JIT:
+if config.DISABLE_JIT:  # type: ignore[attr-defined]
 
     def float_bits(x: float) -> int:
         """The bits of a float64 as an int64."""
@@ -31,7 +32,7 @@ if numba.config.DISABLE_JIT:
 
     def bits_float(n: int) -> float:
         """The float64 with the bits of an int64."""
-        return float(struct.unpack("<d", struct.pack("<q", n))[0])
+        return float(struct.unpack("<d", struct.pack("<Q", int(n) & 0xFFFFFFFFFFFFFFFF))[0])
 
     def fma(a: float, b: float, c: float) -> float:
         """a·b + c, here rounded twice."""
