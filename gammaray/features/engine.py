@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -126,7 +127,7 @@ def compute_features(records: Sequence[DailyRecord], features: Sequence[Feature]
 
     records: of one underlying, days increasing. Raises ValueError where they are not.
     """
-    for before, after in zip(records, records[1:], strict=False):
+    for before, after in itertools.pairwise(records):
         if after.underlying != before.underlying or after.day <= before.day:
             raise ValueError(
                 f"records: {after.underlying} {after.day} does not follow {before.underlying} {before.day}"

@@ -1,0 +1,1 @@
+"""Journal, history: what is kept on disk."""
