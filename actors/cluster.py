@@ -151,6 +151,7 @@ def _start_local(cluster: ClusterSettings, serve: ServeSettings) -> Cluster:
             num_cpus=cluster.num_cpus,
             namespace=cluster.namespace,
             include_dashboard=True,
+            _node_ip_address="127.0.0.1",
             dashboard_host="127.0.0.1",
             dashboard_port=choose_port("127.0.0.1", cluster.dashboard_port),
             object_store_memory=cluster.object_store_mb * 2**20,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from apps.schemas import (
     TradingStateRequest,
 )
 from gammaray import __version__
-from gammaray.models.serving import ForecastServer, Routing
+from gammaray.models.serving import ForecastServer, Served, parse_routing
 from gammaray.operations.errors import BadInput, RetryLater
 
 LOG_FLUSH_S = 0.05
@@ -62,15 +63,13 @@ class Replica:
         self.arguments = ApiArguments(**arguments)
         self.hashes = frozenset(self.arguments.api_key_hashes)
         self.forecasts = ForecastServer()
-        self._pending: asyncio.Queue[Any] = asyncio.Queue(LOG_QUEUE)
+        self._pending: asyncio.Queue[Served] = asyncio.Queue(LOG_QUEUE)
         self._dropped = 0
         self._flusher: asyncio.Task[None] | None = None
 
     def reconfigure(self, user_config: Json) -> None:
         """Apply the routing of models (`user_config` of the deployment): versions load before they replace the old ones."""
-        self.forecasts.configure(
-            {name: Routing.from_dict(route) for name, route in user_config.get("models", {}).items()}
-        )
+        self.forecasts.configure(parse_routing(user_config.get("models", {})))
 
     async def call(self, actor: str, method: str, *args: Any) -> Any:
         """Call a method of an actor by names. Raises RetryLater when it is away, BadInput when it refuses the input."""
@@ -87,13 +86,12 @@ class Replica:
                 raise cause from None
             raise
 
-    def log(self, records: list[Any]) -> None:
-        """Queue prediction records for the drift actor; a full queue drops the newest and counts them."""
-        for record in records:
-            try:
-                self._pending.put_nowait(record)
-            except asyncio.QueueFull:
-                self._dropped += 1
+    def log(self, served: Served) -> None:
+        """Queue a served prediction for the drift actor's log; a full queue drops it and counts that."""
+        try:
+            self._pending.put_nowait(served)
+        except asyncio.QueueFull:
+            self._dropped += 1
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.get_running_loop().create_task(self._flush())
 
@@ -123,12 +121,9 @@ def _greeks(body: GreeksRequest) -> Json:
             order=body.order,
         )
     except ValueError as error:
-        field = str(error).split(maxsplit=1)[0].rstrip(":")
-        raise BadInput(field, str(error)) from None
-    columns = (
-        result._asdict() if hasattr(result, "_asdict") else {name: getattr(result, name) for name in result.__slots__}
-    )
-    return {name: _finite(value) for name, value in columns.items()}
+        field, _, problem = str(error).partition(": ")
+        raise BadInput(field, problem) from None
+    return {field.name: _finite(getattr(result, field.name)) for field in fields(result)}
 
 
 def _finite(value: Any) -> Any:
@@ -190,15 +185,28 @@ def _routes(app: FastAPI) -> None:
     @router.post("/models/{name}/predict", tags=["models"], summary="A forecast from the version that serves this key")
     async def predict(name: str, body: PredictRequest) -> Json:
         api = replica()
+        if name not in api.forecasts.routing:
+            raise problems.Problem(404, "No such model", f"no model {name!r} is served", "unknown-model")
         served = api.forecasts.predict(
             name,
-            np.asarray(body.window, dtype=np.float64),
+            body.window,
             request_id=body.request_id or uuid.uuid4().hex,
             key=body.key,
             ts_ns=body.ts_ns or time.time_ns(),
+            feature_version=body.feature_version,
+            feature_names=body.feature_names,
         )
-        api.log(served.records())
-        return served.to_dict()
+        api.log(served)
+        answer = served.served
+        return {
+            "model": served.model,
+            "version": answer.version,
+            "role": answer.role.value,
+            "request_id": served.request_id,
+            "ts_ns": served.ts_ns,
+            "realized_volatility": answer.realized_volatility,
+            "iv_change": answer.iv_change,
+        }
 
     @router.get("/models", tags=["models"], summary="Models, versions and how traffic is split")
     async def models() -> list[Json]:
@@ -232,10 +240,10 @@ def create_app() -> FastAPI:
 
 
 def build(arguments: Json) -> serve.Application:
-    """Entry point of serve_config.yaml. The FastAPI app is made here: one at module level does not pickle twice."""
+    """Entry point of serve_config.yaml. Serve gets the function that makes the FastAPI app: an app itself loses annotations in pickling."""
     checked = ApiArguments(**arguments)
 
-    ingress = serve.ingress(create_app())(Replica)
+    ingress = serve.ingress(create_app)(Replica)
     deployment = serve.deployment(
         name=names.DEPLOYMENT,
         num_replicas=1,

@@ -87,6 +87,8 @@ class PredictRequest(Body):
     key: str = Field("http", max_length=128, description="keeps one caller on one version while traffic is split")
     request_id: str | None = Field(None, max_length=128)
     ts_ns: int = Field(0, ge=0, description="market time of the newest row")
+    feature_version: str | None = Field(None, description="version of the features; checked when given")
+    feature_names: list[str] | None = Field(None, description="order of the features; checked with feature_version")
 
 
 class ChallengerRequest(Body):
