@@ -1,0 +1,249 @@
+"""The market-data streams of options, stocks and news: handshake, subscriptions, broadcast (wire.md 4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gammaray.types.instruments import is_occ
+from gammaray.venues.simulated.model import ExchangeEvent, Published
+from gammaray.venues.simulated.wire.auth import Credentials
+from gammaray.venues.simulated.wire.faults import StreamFault
+from gammaray.venues.simulated.wire.feed_connection import FeedConnection, FeedError
+from gammaray.venues.simulated.wire.frames import OptionQuoteEncoder, QuoteColumns, timestamp
+from gammaray.venues.simulated.wire.outbox import Outbox
+
+AUTH_TIMEOUT_S = 10.0
+
+
+@dataclass(slots=True)
+class StepCount:
+    """What one time stamp put on the streams: option quotes per underlying, published and addressed to the option client."""
+
+    ts_ns: int
+    options: Counter[str] = field(default_factory=Counter)
+    addressed: Counter[str] = field(default_factory=Counter)
+    stocks: tuple[str, ...] = ()
+
+
+class DataStreams:
+    """Every connection of every market-data feed."""
+
+    def __init__(
+        self, credentials: Credentials, faults: Mapping[str, StreamFault], roots: Mapping[str, str], *, limit: int = 1
+    ) -> None:
+        """`roots` maps an option root to its underlying; `limit` is the number of connections a feed takes (Alpaca: one)."""
+        self._credentials = credentials
+        self._faults = faults
+        self._roots = roots
+        self._limit = limit
+        self._encoder = OptionQuoteEncoder()
+        self._underlying: list[str] = []
+        self._open: dict[str, list[tuple[WebSocket, FeedConnection]]] = {}
+
+    def _connections(self, kind: str) -> list[FeedConnection]:
+        return [c for clients in self._open.values() for _, c in clients if c.kind == kind and c.channels]
+
+    # Broadcast ------------------------------------------------------------------------------------------------------
+
+    def publish(self, published: Published) -> StepCount:
+        """Queue the quotes of one time stamp: options first, underlyings last."""
+        count = StepCount(published.ts_ns)
+        option = np.fromiter((is_option(s) for s in published.symbols), np.bool_, len(published.symbols))
+        rows = np.flatnonzero(option)
+        if len(rows):
+            self._publish_options(published, rows, count)
+        stocks = np.flatnonzero(~option)
+        count.stocks = tuple(published.symbols[i] for i in stocks)
+        for i in stocks:
+            self._publish_stock(published, int(i))
+        return count
+
+    def _publish_options(
+        self, published: Published, rows: np.ndarray[Any, np.dtype[np.intp]], count: StepCount
+    ) -> None:
+        symbols = published.symbols
+        ids = np.fromiter((self._encoder.identify(symbols[i]) for i in rows), np.int64, len(rows))
+        # Ids are handed out in order, also to symbols that a client subscribed to before they were quoted.
+        for symbol in self._encoder.symbols(len(self._underlying), int(ids.max()) + 1):
+            root = symbol[:-15]
+            self._underlying.append(self._roots.get(root, root))
+        names = np.array(self._underlying)[ids]
+        count.options.update(_tally(names))
+        quotes = QuoteColumns(
+            ts_ns=published.ts_ns,
+            ids=ids,
+            bid_cents=published.bid_cents[rows],
+            ask_cents=published.ask_cents[rows],
+            bid_size=published.bid_size[rows],
+            ask_size=published.ask_size[rows],
+        )
+        everything: list[tuple[bytes, int]] | None = None
+        for connection in self._connections("options"):
+            mask = connection.wanted_quotes(ids)
+            if mask.all():
+                everything = everything if everything is not None else self._encoder.encode(quotes)
+                frames = everything
+            elif mask.any():
+                frames = self._encoder.encode(_select(quotes, mask))
+            else:
+                continue
+            count.addressed = count.addressed | Counter(_tally(names[mask]))
+            for frame, _ in frames:
+                connection.outbox.put(frame)
+
+    def _publish_stock(self, published: Published, i: int) -> None:
+        symbol = published.symbols[i]
+        message = {
+            "T": "q",
+            "S": symbol,
+            "bx": "V",
+            "bp": int(published.bid_cents[i]) / 100,
+            "bs": int(published.bid_size[i]),
+            "ax": "V",
+            "ap": int(published.ask_cents[i]) / 100,
+            "as": int(published.ask_size[i]),
+            "c": ["R"],
+            "z": "C",
+            "t": timestamp(published.ts_ns),
+        }
+        self._send("stocks", "quotes", symbol, message)
+
+    def publish_executions(self, events: list[ExchangeEvent]) -> None:
+        """Print executions as trades."""
+        for event in events:
+            for e in event.executions:
+                trade: dict[str, Any] = {
+                    "T": "t",
+                    "S": e.symbol,
+                    "p": e.price / 1_000_000,
+                    "s": e.qty,
+                    "t": timestamp(e.ts_ns),
+                }
+                if is_occ(e.symbol):
+                    self._send("options", "trades", e.symbol, trade | {"x": "C", "c": "I"})
+                else:
+                    extra = {"i": event.event_id, "x": "V", "c": ["@"], "z": "C"}
+                    self._send("stocks", "trades", e.symbol, trade | extra)
+
+    def publish_status(self, symbol: str, halted: bool, ts_ns: int) -> None:
+        """Announce a halt or a resumption on the stock feed."""
+        code, text = ("H", "Trading Halt") if halted else ("T", "Trading Resumption")
+        message = {"T": "s", "S": symbol, "sc": code, "sm": text, "rc": "", "rm": "", "z": "C", "t": timestamp(ts_ns)}
+        self._send("stocks", "statuses", symbol, message)
+
+    def _send(self, kind: str, channel: str, symbol: str, message: dict[str, Any]) -> None:
+        for connection in self._connections(kind):
+            if connection.wants(channel, symbol):
+                connection.send([message])
+
+    async def drained(self) -> None:
+        """Wait until everything queued was handed to the sockets."""
+        for clients in tuple(self._open.values()):
+            for _, connection in tuple(clients):
+                await connection.outbox.drained()
+
+    async def disconnect(self, kind: str) -> None:
+        """Close every connection of a kind."""
+        for clients in tuple(self._open.values()):
+            for websocket, connection in tuple(clients):
+                if connection.kind == kind:
+                    await websocket.close(1012)
+
+    # Connections ----------------------------------------------------------------------------------------------------
+
+    async def serve(self, websocket: WebSocket, kind: str, feed: str) -> None:
+        """One connection, from handshake to close."""
+        fault = self._faults[kind]
+        if fault.refuse > 0:
+            fault.refuse -= 1
+            await websocket.send_denial_response(Response("too many requests", 429))
+            return
+        await websocket.accept()
+        outbox = Outbox(websocket, fault)
+        binary = "msgpack" in websocket.headers.get("content-type", "")
+        connection = FeedConnection(kind, binary, outbox)
+        sender = asyncio.create_task(outbox.run())
+        clients = self._open.setdefault(feed, [])
+        try:
+            connection.send([{"T": "success", "msg": "connected"}], control=True)
+            await self._authenticate(websocket, connection, len(clients))
+            clients.append((websocket, connection))
+            connection.send([{"T": "success", "msg": "authenticated"}], control=True)
+            await self._converse(websocket, connection)
+        except FeedError as error:
+            connection.send([error.message()], control=True)
+            await outbox.drained()
+            await websocket.close(1008)
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        finally:
+            clients[:] = [pair for pair in clients if pair[1] is not connection]
+            sender.cancel()
+
+    async def _authenticate(self, websocket: WebSocket, connection: FeedConnection, others: int) -> None:
+        accepted = self._credentials.accept_headers(websocket.headers)
+        while not accepted:
+            try:
+                message = await asyncio.wait_for(websocket.receive(), AUTH_TIMEOUT_S)
+            except TimeoutError:
+                raise FeedError(404) from None
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect
+            request = connection.decode(message)
+            if request.get("action") != "auth":
+                raise FeedError(401)
+            accepted = self._credentials.accept(request.get("key"), request.get("secret"))
+            if not accepted:
+                raise FeedError(402)
+        if connection.kind == "options" and not connection.binary:
+            raise FeedError(412)
+        if others >= self._limit:
+            raise FeedError(406)
+
+    async def _converse(self, websocket: WebSocket, connection: FeedConnection) -> None:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                request = connection.decode(message)
+                action = request.get("action")
+                if action == "subscribe":
+                    connection.subscribe(request, self._encoder)
+                elif action == "unsubscribe":
+                    connection.unsubscribe(request, self._encoder)
+                else:
+                    raise FeedError(403 if action == "auth" else 400)
+            except FeedError as error:
+                connection.send([error.message()], control=True)
+            else:
+                connection.send([connection.describe()], control=True)
+
+
+def is_option(symbol: str) -> bool:
+    """Whether a published symbol is an option's (long enough for an OCC symbol; no ticker is)."""
+    return len(symbol) > 15
+
+
+def _select(quotes: QuoteColumns, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> QuoteColumns:
+    return QuoteColumns(
+        quotes.ts_ns,
+        quotes.ids[mask],
+        quotes.bid_cents[mask],
+        quotes.ask_cents[mask],
+        quotes.bid_size[mask],
+        quotes.ask_size[mask],
+    )
+
+
+def _tally(names: np.ndarray[Any, np.dtype[np.str_]]) -> dict[str, int]:
+    found, counts = np.unique(names, return_counts=True)
+    return {str(name): int(n) for name, n in zip(found, counts, strict=True)}
