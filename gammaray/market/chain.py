@@ -243,10 +243,8 @@ class ChainState:
         known = np.flatnonzero(usable & np.isfinite(volatility))
         expected, vega = np.full(mid.shape, np.nan), np.full(mid.shape, np.nan)
         if known.size:
-            rate, dividend_yield = self.settings.rate, self.settings.dividend_yield
-            if self.surface is not None:
-                discount, forward = self._carry(self.surface, spot, tau[known])
-                rate, dividend_yield = _rates(discount, forward, spot, tau[known])
+            discount, forward = self._carry(self.surface, spot, tau[known])
+            rate, dividend_yield = _rates(discount, forward, spot, tau[known])
             result = greeks(
                 self._table.is_call[known],
                 spot,

@@ -105,7 +105,7 @@ class RowLookup:
         for name in ("ts_ns", "bid", "ask", "bid_size", "ask_size"):
             if getattr(batch, name).shape != (count,):
                 raise ValueError(f"{name}: expected shape ({count},), was {getattr(batch, name).shape}")
-        if count and not (0 <= int(batch.symbol.min()) and int(batch.symbol.max()) < len(batch.names)):
+        if count and not (int(batch.symbol.min()) >= 0 and int(batch.symbol.max()) < len(batch.names)):
             raise ValueError(f"symbol: expected indices from 0 to {len(batch.names) - 1}")
         if batch.names is not self._names and batch.names != self._names:
             self._rows = np.array([self._index.get(name, -1) for name in batch.names], dtype=np.int64)

@@ -72,6 +72,7 @@ class DailyRecordBuilder:
 
     def __init__(self, underlying: str) -> None:
         self.underlying = underlying
+        self._last_ts = 0
         self._clear()
 
     def add(self, snapshot: ChainSnapshot) -> None:

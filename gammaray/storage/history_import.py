@@ -7,12 +7,16 @@ exchange quotes from, so that imported and live records have one meaning. Spread
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from gammaray.market.daily import DailyRecord
 from gammaray.market.level_surface import DEFAULT_SHAPE, LevelSurface, SurfaceShape
 from gammaray.storage.history import History
 from gammaray.storage.history_daily import append_daily_records
 from gammaray.types.calendar import TradingCalendar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE = "arch.data.sp500+vix"
 
@@ -26,18 +30,15 @@ def sp500_records(
     """
     from arch.data import sp500, vix
 
-    prices = sp500.load()
-    levels = vix.load()["vix"].dropna()
-    calendar = TradingCalendar(first, last)
+    prices = _by_day(sp500.load(), ["Open", "High", "Low", "Close"])
+    levels = _by_day(vix.load().dropna(), ["vix"])
     records = []
-    for session in calendar.sessions:
-        stamp = session.day.isoformat()
-        if stamp not in prices.index or stamp not in levels.index:
+    for session in TradingCalendar(first, last).sessions:
+        if session.day not in prices or session.day not in levels:
             continue
-        row = prices.loc[stamp]
-        # The index's published open may lie a rounding outside its own range.
-        values = [float(row[name]) * price_scale for name in ("Open", "High", "Low", "Close")]
-        factors = LevelSurface(float(levels.loc[stamp]) / 100.0, shape).factors()
+        # The index's published open may lie a rounding outside its own range, hence the minimum and maximum of all four.
+        values = [price * price_scale for price in prices[session.day]]
+        factors = LevelSurface(levels[session.day][0] / 100.0, shape).factors()
         records.append(
             DailyRecord(
                 underlying=underlying,
@@ -70,3 +71,7 @@ def import_sp500(
     """Write the records of `sp500_records` into the history; a second call with the same range writes nothing. Returns how many were new."""
     records = sp500_records(first, last, underlying=underlying, price_scale=price_scale, shape=shape)
     return append_daily_records(history, records)
+
+
+def _by_day(frame: pd.DataFrame, columns: list[str]) -> dict[date, list[float]]:
+    return dict(zip(frame.index.date, frame[columns].to_numpy(dtype="float64").tolist(), strict=True))  # type: ignore[attr-defined]
