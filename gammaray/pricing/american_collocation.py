@@ -46,7 +46,7 @@ class Collocation(NamedTuple):
 
 _SIZES: dict[str, tuple[int, int, int, float]] = {
     "fast": (6, 5, 12, 5e-3),
-    "accurate": (12, 8, 24, 3e-4),
+    "accurate": (12, 8, 32, 3e-4),
     "high": (24, 24, 64, 1e-8),
 }
 _MAX_SWEEPS = 60

@@ -404,8 +404,10 @@ def update(node: float, work: FloatArray, line: FloatArray, new: FloatArray, n: 
         probability_plus = tail_plus if d_plus < 0.0 else exp(-dividend[k] * u) - tail_plus
         numerator = density / s + mixing[k] * probability + 2.0 * s * rate[k] * sum_n[k]
         denominator = density_plus / s + (1.0 + mixing[k]) * probability_plus + 2.0 * s * dividend[k] * sum_d[k]
-        quotient = numerator / denominator
-        value = log(quotient if quotient > 1e-300 else 1e-300) - limit[k]
+        # To first order N/(BD) and 2 − BD/N agree; the second has no pole where a negative yield makes D vanish.
+        balance = exp(z) * denominator / numerator
+        growth = 2.0 - balance if balance < 1.0 else 1.0 / balance
+        value = line[k] + log(growth)
         value = value if value > least[k] else least[k]
         new[k] = value if value < LARGEST_LOG else LARGEST_LOG
 
