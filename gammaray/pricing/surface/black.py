@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray
 
 _SQRT_HALF = math.sqrt(0.5)
 _INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-@njit(cache=True)
+@kernel
 def otm_price(k: float, s: float) -> float:
     """Out-of-the-money price over D·F; 0 for s = 0."""
     if s <= 0.0:
@@ -31,7 +31,7 @@ def otm_price(k: float, s: float) -> float:
     return call if k > 0.0 else math.exp(k) * call
 
 
-@njit(cache=True)
+@kernel
 def otm_vega(k: float, s: float) -> float:
     """Derivative of `otm_price` by s."""
     if s <= 0.0:
@@ -40,7 +40,7 @@ def otm_vega(k: float, s: float) -> float:
     return _INV_SQRT_TWO_PI * math.exp(-0.5 * d1 * d1)
 
 
-@njit(cache=True)
+@kernel
 def implied_deviation(price: float, k: float) -> float:
     """s for a normalised out-of-the-money price; NaN where the price is not inside (0, min(1, e^k))."""
     top = math.exp(k) if k < 0.0 else 1.0
@@ -78,7 +78,7 @@ def implied_deviation(price: float, k: float) -> float:
     return s
 
 
-@njit(cache=True)
+@kernel
 def otm_prices(k: FloatArray, s: FloatArray) -> FloatArray:
     """`otm_price` of each pair."""
     out = np.empty(k.shape[0])
@@ -87,7 +87,7 @@ def otm_prices(k: FloatArray, s: FloatArray) -> FloatArray:
     return out
 
 
-@njit(cache=True)
+@kernel
 def implied_deviations(price: FloatArray, k: FloatArray) -> FloatArray:
     """`implied_deviation` of each pair."""
     out = np.empty(k.shape[0])

@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from gammaray.pricing.jit import kernel
+from gammaray.pricing.surface.black import otm_prices
 from gammaray.pricing.surface.quotes import FloatArray
 from gammaray.pricing.surface.svi import svi_variance
 
@@ -27,6 +28,10 @@ class SviSlices:
         """w at flat columns of log-moneyness and time."""
         return _total_variance(self.tau, self.parameters, k, tau)
 
+    def otm_price(self, k: FloatArray, tau: FloatArray) -> FloatArray:
+        """Normalised out-of-the-money prices at flat columns of log-moneyness and time."""
+        return otm_prices(k, np.sqrt(_total_variance(self.tau, self.parameters, k, tau)))
+
     def density(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """Risk-neutral density of ln(S_τ / F) at flat columns of log-moneyness and time."""
         return _density(self.tau, self.parameters, k, tau)
@@ -36,7 +41,7 @@ class SviSlices:
         return {"parameters": self.parameters}
 
 
-@njit(cache=True)
+@kernel
 def _variance_between(taus: FloatArray, parameters: FloatArray, k: float, tau: float) -> float:
     n = taus.shape[0]
     if tau <= taus[0]:
@@ -48,7 +53,7 @@ def _variance_between(taus: FloatArray, parameters: FloatArray, k: float, tau: f
     return float((1.0 - share) * svi_variance(parameters[i - 1], k) + share * svi_variance(parameters[i], k))
 
 
-@njit(cache=True)
+@kernel
 def _total_variance(taus: FloatArray, parameters: FloatArray, k: FloatArray, tau: FloatArray) -> FloatArray:
     out = np.empty(k.shape[0])
     for j in range(k.shape[0]):
@@ -56,14 +61,14 @@ def _total_variance(taus: FloatArray, parameters: FloatArray, k: FloatArray, tau
     return out
 
 
-@njit(cache=True)
+@kernel
 def _derivatives(p: FloatArray, k: float) -> tuple[float, float, float]:
     y = k - p[3]
     root = math.sqrt(y * y + p[4] * p[4])
     return p[0] + p[1] * (p[2] * y + root), p[1] * (p[2] + y / root), p[1] * p[4] * p[4] / (root * root * root)
 
 
-@njit(cache=True)
+@kernel
 def _density(taus: FloatArray, parameters: FloatArray, k: FloatArray, tau: FloatArray) -> FloatArray:
     n = taus.shape[0]
     out = np.empty(k.shape[0])

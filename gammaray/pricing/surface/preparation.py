@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numba import njit
 
+from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.black import implied_deviation
 from gammaray.pricing.surface.quotes import BoolArray, ChainQuotes, FloatArray, IntArray
 
@@ -174,7 +174,7 @@ def _describe(reason: IntArray) -> str:
     return ", ".join(f"{_REASONS[code - 1]} {count}" for code, count in sorted(counts.items())) or "no rows"
 
 
-@njit(cache=True)
+@kernel
 def _pair_rows(
     strikes: FloatArray, is_call: BoolArray, bids: FloatArray, asks: FloatArray, rows: IntArray, reason: IntArray
 ) -> tuple[FloatArray, FloatArray, IntArray]:
@@ -207,7 +207,7 @@ def _pair_rows(
     return strike[:count].copy(), quote[:, :count].copy(), at[:, :count].copy()
 
 
-@njit(cache=True)
+@kernel
 def _parity_slope(strike: FloatArray, quote: FloatArray, spot: float) -> tuple[float, float]:
     """Discount factor as minus the slope of call - put on strike, and its standard error; NaN with fewer than three pairs.
 
@@ -274,7 +274,7 @@ def _carry(tau: FloatArray, forward: FloatArray, spot: float, rate: float | None
     return carry
 
 
-@njit(cache=True)
+@kernel
 def _parity_forward(strike: FloatArray, quote: FloatArray, discount: float, spot: float) -> float:
     """Forward from the pairs of one expiry; NaN without a pair."""
     n = strike.shape[0]
@@ -308,7 +308,7 @@ def _parity_forward(strike: FloatArray, quote: FloatArray, discount: float, spot
     return forward
 
 
-@njit(cache=True)
+@kernel
 def _select(
     strike: FloatArray, quote: FloatArray, at: IntArray, forward: float, scale: float, reason: IntArray
 ) -> tuple[FloatArray, IntArray]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray, IntArray
 from gammaray.pricing.surface.svi import checked_points
 
@@ -92,13 +92,13 @@ def _unbounded(rho: float, eta: float, gamma: float) -> FloatArray:
     return np.array([math.atanh(rho), math.log(share / (1.0 - share)), math.log(half / (1.0 - half))])
 
 
-@njit(cache=True)
+@kernel
 def _bounded(x: FloatArray) -> tuple[float, float, float]:
     rho = math.tanh(x[0])
     return rho, 2.0 / (1.0 + abs(rho)) / (1.0 + math.exp(-x[1])), 0.5 / (1.0 + math.exp(-x[2]))
 
 
-@njit(cache=True)
+@kernel
 def _at_the_money(k: FloatArray, w: FloatArray, index: IntArray, expiries: int) -> FloatArray:
     """Total variance of the point nearest to the money of each expiry, made non-decreasing."""
     theta = np.zeros(expiries)
@@ -110,7 +110,7 @@ def _at_the_money(k: FloatArray, w: FloatArray, index: IntArray, expiries: int) 
     return pool_adjacent(theta, np.ones(expiries))
 
 
-@njit(cache=True)
+@kernel
 def pool_adjacent(values: FloatArray, weight: FloatArray) -> FloatArray:
     """Nearest non-decreasing sequence in weighted least squares (pool adjacent violators)."""
     n = values.shape[0]
@@ -138,7 +138,7 @@ def pool_adjacent(values: FloatArray, weight: FloatArray) -> FloatArray:
     return out
 
 
-@njit(cache=True)
+@kernel
 def _cost(k: FloatArray, w: FloatArray, weight: FloatArray, index: IntArray, theta: FloatArray, x: FloatArray) -> float:
     rho, eta, gamma = _bounded(x)
     phi = eta * theta**-gamma * (1.0 + theta) ** (gamma - 1.0)
@@ -151,7 +151,7 @@ def _cost(k: FloatArray, w: FloatArray, weight: FloatArray, index: IntArray, the
     return total
 
 
-@njit(cache=True)
+@kernel
 def _minimise(
     k: FloatArray, w: FloatArray, weight: FloatArray, index: IntArray, theta: FloatArray, x: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:

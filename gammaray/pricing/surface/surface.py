@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gammaray.pricing.arguments import Domain, broadcast
-from gammaray.pricing.surface.black import otm_prices
+from gammaray.pricing.surface.arbitrage_free import fit_slices as fit_splines
+from gammaray.pricing.surface.essvi import fit_essvi
+from gammaray.pricing.surface.nonparametric import SplineSlices
 from gammaray.pricing.surface.parametric import SviSlices
 from gammaray.pricing.surface.preparation import Exclusion, PreparedChain, prepare_chain
 from gammaray.pricing.surface.quotes import ChainQuotes, FloatArray
@@ -27,12 +29,18 @@ _FORMAT = 1
 class SurfaceMethod(StrEnum):
     """How a surface is fitted."""
 
+    ARBITRAGE_FREE = "arbitrage_free"
+    ESSVI = "essvi"
     SSVI = "ssvi"
     SVI = "svi"
 
 
 class SurfaceModel(Protocol):
     """Normalised surface: everything per unit of forward, at flat columns of log-moneyness and time."""
+
+    def otm_price(self, k: FloatArray, tau: FloatArray) -> FloatArray:
+        """Price of the out-of-the-money option."""
+        ...
 
     def total_variance(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """Implied variance times time."""
@@ -62,7 +70,7 @@ class VolatilitySurface:
 
     @classmethod
     def from_quotes(
-        cls, chain_quotes: ChainQuotes, method: str = "ssvi", *, start: VolatilitySurface | None = None
+        cls, chain_quotes: ChainQuotes, method: str = "arbitrage_free", *, start: VolatilitySurface | None = None
     ) -> VolatilitySurface:
         """Fit a surface to the raw rows of a chain.
 
@@ -71,7 +79,8 @@ class VolatilitySurface:
 
         Args:
             chain_quotes: calls and puts of all expiries at one moment.
-            method: "ssvi" (no arbitrage, three numbers and one level per expiry) or "svi" (five numbers per expiry, no butterfly arbitrage).
+            method: "arbitrage_free" (the smoothest prices inside the quotes, no arbitrage), "essvi" (three numbers per expiry, no arbitrage),
+                "ssvi" (three numbers and one level per expiry, no arbitrage) or "svi" (five numbers per expiry, no butterfly arbitrage).
             start: an earlier surface of the same underlying and method, to start from.
 
         Raises:
@@ -86,7 +95,7 @@ class VolatilitySurface:
         model, parameters = _FITS[chosen](chain, warm)
         times = np.repeat(chain.tau, np.diff(chain.offsets))
         variance = model.total_variance(chain.k, times)
-        report = report_fit(chain, otm_prices(chain.k, np.sqrt(variance)), variance)
+        report = report_fit(chain, model.otm_price(chain.k, times), variance)
         return cls(chosen, chain.spot, chain.tau, chain.forward, chain.discount, model, parameters, report)
 
     def refit(self, chain_quotes: ChainQuotes) -> VolatilitySurface:
@@ -128,7 +137,7 @@ class VolatilitySurface:
         sign, strikes, times = args.columns
         forward = self.forward_at(times)
         k = np.log(strikes / forward)
-        otm = forward * otm_prices(k, np.sqrt(self.model.total_variance(k, times)))
+        otm = forward * self.model.otm_price(k, times)
         intrinsic = np.maximum(sign * (forward - strikes), 0.0)
         return args.restore(self.discount_at(times) * (otm + intrinsic))
 
@@ -154,7 +163,7 @@ class VolatilitySurface:
         shape = (times.shape[0], points)
         density = self.model.density(grid_k, grid_t).reshape(shape)
         density = density / density.max(axis=1, keepdims=True)
-        price = otm_prices(grid_k, np.sqrt(self.model.total_variance(grid_k, grid_t))).reshape(shape)
+        price = self.model.otm_price(grid_k, grid_t).reshape(shape)
         increase = np.diff(price, axis=0)
         return ArbitrageReport(
             points=grid_k.shape[0],
@@ -196,14 +205,15 @@ class VolatilitySurface:
             {Exclusion(reason): count for reason, count in header["excluded"].items()},
         )
         tau = columns["tau"]
+        method = SurfaceMethod(header["method"])
         arrays = {name.removeprefix("model_"): array for name, array in columns.items() if name.startswith("model_")}
         return cls(
-            method=SurfaceMethod(header["method"]),
+            method=method,
             spot=header["spot"],
             tau=tau,
             forward=columns["forward"],
             discount=columns["discount"],
-            model=SviSlices(tau, **arrays),
+            model=(SplineSlices if method is SurfaceMethod.ARBITRAGE_FREE else SviSlices)(tau, **arrays),
             parameters=header["parameters"],
             report=report,
         )
@@ -256,9 +266,22 @@ def _fit_ssvi(chain: PreparedChain, warm: VolatilitySurface | None) -> tuple[Sur
     return SviSlices(chain.tau, fitted.raw_svi()), {"rho": fitted.rho, "eta": fitted.eta, "gamma": fitted.gamma}
 
 
+def _fit_essvi(chain: PreparedChain, warm: VolatilitySurface | None) -> tuple[SurfaceModel, dict[str, float]]:
+    expiry = np.repeat(np.arange(chain.tau.shape[0]), np.diff(chain.offsets))
+    fitted = fit_essvi(chain.k, chain.mid_variance, expiry, _quote_weights(chain))
+    return SviSlices(chain.tau, fitted.raw_svi()), {}
+
+
+def _fit_arbitrage_free(chain: PreparedChain, warm: VolatilitySurface | None) -> tuple[SurfaceModel, dict[str, float]]:
+    start = warm.model if warm is not None and isinstance(warm.model, SplineSlices) else None
+    return fit_splines(chain, _quote_weights(chain), start), {}
+
+
 _FITS: dict[
     SurfaceMethod, Callable[[PreparedChain, VolatilitySurface | None], tuple[SurfaceModel, dict[str, float]]]
 ] = {
+    SurfaceMethod.ARBITRAGE_FREE: _fit_arbitrage_free,
+    SurfaceMethod.ESSVI: _fit_essvi,
     SurfaceMethod.SSVI: _fit_ssvi,
     SurfaceMethod.SVI: _fit_svi,
 }

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray
 
 _MAX_ITERATIONS = 60
@@ -101,14 +101,14 @@ def checked_points(
     return k, w, weight
 
 
-@njit(cache=True)
+@kernel
 def svi_variance(p: FloatArray, k: float) -> float:
     """w(k) of raw parameters a, b, rho, m, sigma."""
     y = k - p[3]
     return float(p[0] + p[1] * (p[2] * y + math.sqrt(y * y + p[4] * p[4])))
 
 
-@njit(cache=True)
+@kernel
 def svi_g(p: FloatArray, k: float) -> float:
     """Gatheral's g at k: the risk-neutral density divided by a positive factor."""
     y = k - p[3]
@@ -122,7 +122,7 @@ def svi_g(p: FloatArray, k: float) -> float:
     return float(lead * lead - 0.25 * slope * slope * (1.0 / w + 0.25) + 0.5 * curvature)
 
 
-@njit(cache=True)
+@kernel
 def butterfly_minimum(p: FloatArray) -> float:
     """Minimum of g over k: a scan on the scaled axis, then golden-section search around the lowest point."""
     points = 161
@@ -150,7 +150,7 @@ def butterfly_minimum(p: FloatArray) -> float:
     return best
 
 
-@njit(cache=True)
+@kernel
 def _to_raw(x: FloatArray) -> FloatArray:
     """Raw parameters of ln v, logit(cl / 2), logit(cr / 2), m, ln σ."""
     v = math.exp(x[0])
@@ -166,7 +166,7 @@ def _to_raw(x: FloatArray) -> FloatArray:
     return p
 
 
-@njit(cache=True)
+@kernel
 def _from_raw(p: FloatArray) -> FloatArray:
     left = min(max(p[1] * (1.0 - p[2]), 1e-9), 2.0 - 1e-9)
     right = min(max(p[1] * (1.0 + p[2]), 1e-9), 2.0 - 1e-9)
@@ -180,7 +180,7 @@ def _from_raw(p: FloatArray) -> FloatArray:
     return x
 
 
-@njit(cache=True)
+@kernel
 def _solve(matrix: FloatArray, vector: FloatArray, n: int) -> bool:
     """Solve in place by Cholesky; False where the matrix is not positive definite."""
     for j in range(n):
@@ -207,7 +207,7 @@ def _solve(matrix: FloatArray, vector: FloatArray, n: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@kernel
 def _linear_start(k: FloatArray, w: FloatArray, weight: FloatArray, m: float, sigma: float) -> tuple[float, FloatArray]:
     """Best minimum variance and wing slopes for given m and σ (variable projection), clipped into their bounds, with the cost."""
     normal = np.zeros((3, 3))
@@ -239,7 +239,7 @@ def _linear_start(k: FloatArray, w: FloatArray, weight: FloatArray, m: float, si
     return _cost(_to_raw(x), k, w, weight, 0.0), x
 
 
-@njit(cache=True)
+@kernel
 def _cost(p: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, penalty: float) -> float:
     total = 0.0
     for i in range(k.shape[0]):
@@ -253,12 +253,12 @@ def _cost(p: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, penal
     return total
 
 
-@njit(cache=True)
+@kernel
 def _penalty_point(p: FloatArray, j: int) -> float:
     return float(p[3] + p[4] * math.sinh(-6.0 + 12.0 * j / (_PENALTY_POINTS - 1)))
 
 
-@njit(cache=True)
+@kernel
 def _minimise(
     x: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray, penalty: float
 ) -> tuple[FloatArray, float]:
@@ -333,7 +333,7 @@ def _minimise(
     return x, cost
 
 
-@njit(cache=True)
+@kernel
 def _add_penalty(x: FloatArray, p: FloatArray, penalty: float, normal: FloatArray, gradient: FloatArray) -> None:
     row = np.empty(5)
     for j in range(_PENALTY_POINTS):
@@ -351,7 +351,7 @@ def _add_penalty(x: FloatArray, p: FloatArray, penalty: float, normal: FloatArra
                 normal[r, c] += penalty * row[r] * row[c]
 
 
-@njit(cache=True)
+@kernel
 def _safe_slice(p: FloatArray) -> FloatArray:
     """A slice near p without butterfly arbitrage: SSVI form, for which ψ(1 + |ρ|) < 4 and ψ²(1 + |ρ|) ≤ 4θ suffice."""
     theta = max(svi_variance(p, 0.0), _MIN_VARIANCE)
@@ -367,7 +367,7 @@ def _safe_slice(p: FloatArray) -> FloatArray:
     return safe
 
 
-@njit(cache=True)
+@kernel
 def fit_slice(k: FloatArray, w: FloatArray, weight: FloatArray, start: FloatArray) -> tuple[FloatArray, float]:
     """Compiled body of `fit_svi`: raw parameters and weighted root mean square error. `start` is empty or raw parameters."""
     total = weight.sum()
