@@ -1,1 +1,1 @@
-"""The adapter that drives Alpaca paper, Alpaca live and the simulated exchange through the real alpaca-py."""
+"""The adapter that trades through alpaca-py: the simulated venue, Alpaca paper and Alpaca live by the same code."""

@@ -22,10 +22,8 @@ YEAR_NS = 365 * 86_400 * NANOS
 
 def chain_greeks(exchange: ExchangeApi, listed: Iterable[ListedContract]) -> dict[str, dict[str, Any]]:
     """`impliedVolatility` and `greeks` by symbol; symbols for which they cannot be computed are absent."""
-    from gammaray.pricing import (
-        greeks,
-        implied_volatility,
-    )  # compiled kernels: loaded when a snapshot is first asked for
+    # Compiled kernels: loaded when a snapshot is first asked for.
+    from gammaray.pricing import greeks, implied_volatility
 
     now_ns = exchange.clock_ns()
     by_expiry: dict[tuple[str, date], list[ListedContract]] = defaultdict(list)

@@ -28,6 +28,7 @@ def read_configuration(body: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "max_options_trading_level":
             if isinstance(value, bool) or value not in (0, 1, 2, 3):
                 raise syntax_error(f"invalid {name}: expected 0 to 3")
+            value = int(value)
         else:
             raise syntax_error(f"unknown field {name}"[:100])
         changes[name] = value

@@ -12,8 +12,7 @@ import numpy as np
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gammaray.types.instruments import is_occ
-from gammaray.venues.simulated.model import ExchangeEvent, Published
+from gammaray.venues.simulated.model import Published, PublishedTrade
 from gammaray.venues.simulated.wire.auth import Credentials
 from gammaray.venues.simulated.wire.faults import StreamFault
 from gammaray.venues.simulated.wire.feed_connection import FeedConnection, FeedError
@@ -47,6 +46,7 @@ class DataStreams:
         self._encoder = OptionQuoteEncoder()
         self._underlying: list[str] = []
         self._open: dict[str, list[tuple[WebSocket, FeedConnection]]] = {}
+        self._trades = 0
 
     def _connections(self, kind: str) -> list[FeedConnection]:
         return [c for clients in self._open.values() for _, c in clients if c.kind == kind and c.channels]
@@ -54,8 +54,11 @@ class DataStreams:
     # Broadcast ------------------------------------------------------------------------------------------------------
 
     def publish(self, published: Published) -> StepCount:
-        """Queue the quotes of one time stamp: options first, underlyings last."""
+        """Queue the prints and quotes of one time stamp: options first, the underlyings' quotes last."""
         count = StepCount(published.ts_ns)
+        if published.trades and self._connections("options") + self._connections("stocks"):
+            for trade in published.trades:
+                self._publish_trade(trade)
         option = np.fromiter((is_option(s) for s in published.symbols), np.bool_, len(published.symbols))
         rows = np.flatnonzero(option)
         if len(rows):
@@ -116,22 +119,19 @@ class DataStreams:
         }
         self._send("stocks", "quotes", symbol, message)
 
-    def publish_executions(self, events: list[ExchangeEvent]) -> None:
-        """Print executions as trades."""
-        for event in events:
-            for e in event.executions:
-                trade: dict[str, Any] = {
-                    "T": "t",
-                    "S": e.symbol,
-                    "p": e.price / 1_000_000,
-                    "s": e.qty,
-                    "t": timestamp(e.ts_ns),
-                }
-                if is_occ(e.symbol):
-                    self._send("options", "trades", e.symbol, trade | {"x": "C", "c": "I"})
-                else:
-                    extra = {"i": event.event_id, "x": "V", "c": ["@"], "z": "C"}
-                    self._send("stocks", "trades", e.symbol, trade | extra)
+    def _publish_trade(self, trade: PublishedTrade) -> None:
+        message: dict[str, Any] = {
+            "T": "t",
+            "S": trade.symbol,
+            "p": trade.price_cents / 100,
+            "s": trade.qty,
+            "t": timestamp(trade.ts_ns),
+        }
+        if is_option(trade.symbol):
+            self._send("options", "trades", trade.symbol, message | {"x": "C", "c": "I"})
+        else:
+            self._trades += 1
+            self._send("stocks", "trades", trade.symbol, message | {"i": self._trades, "x": "V", "c": ["@"], "z": "C"})
 
     def publish_status(self, symbol: str, halted: bool, ts_ns: int) -> None:
         """Announce a halt or a resumption on the stock feed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -100,7 +101,7 @@ class ReferenceRoutes:
         if last < first or last - first > LONGEST_CALENDAR:
             raise syntax_error("invalid end: expected a date from start to 30 years later")
         sessions = self._exchange.sessions(first, last + timedelta(days=10))
-        settlement = {a[0]: b[0] for a, b in zip(sessions, sessions[1:], strict=False)}
+        settlement = {a[0]: b[0] for a, b in pairwise(sessions)}
         return json_response(calendar_json([s for s in sessions if s[0] <= last], settlement))
 
     async def clock(self, _request: Request) -> Response:

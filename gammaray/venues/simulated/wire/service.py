@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -152,7 +153,6 @@ class VenueService:
     def _publish(self, events: list[ExchangeEvent]) -> None:
         if events:
             self.trade_stream.publish(events)
-            self.data_streams.publish_executions(events)
 
     def _apply(self, entry: Input) -> object:
         arguments: dict[str, Any] = dict(entry.arguments)
@@ -196,10 +196,8 @@ class VenueService:
             self.configuration = state["configuration"]
             self.equity = [(ns, equity) for ns, equity in state["equity"]]
         for entry in recovered.inputs:
-            try:
+            with suppress(ExchangeReject):  # it was refused then, too
                 self._apply(entry)
-            except ExchangeReject:
-                pass  # it was refused then, too
         # Alpaca's stream does not replay: clients see a gap and reconcile by REST.
         self.exchange.drain_events()
         self._since_snapshot = len(recovered.inputs)
