@@ -1,0 +1,1 @@
+"""Continual learning: prediction log, drift, retraining, promotion, registry, and the loop that ties them together."""

@@ -1,0 +1,1 @@
+"""Forecasting models: data sets, networks, export, serving."""
