@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gammaray.market.columns import FeedCounts, QuoteColumns, Quotes, RowLookup
-from gammaray.market.quality import QualityCounts, QualitySettings, bound_flags, jump_flags, side_flags
+from gammaray.market.quality import QualityCounts, QualitySettings, bound_flags, jump_flags, side_flags, stale_flags
 from gammaray.market.slices import surface_slices
 from gammaray.market.snapshot import ChainSnapshot, ContractTable, Quality, SurfaceSlice
 from gammaray.pricing.european import greeks, price
@@ -79,6 +79,7 @@ class ChainState:
         self._calendar = calendar
         self._expiry_ns: dict[date, int] = {}
         self._table = ContractTable((), np.empty(0, np.int64))
+        self._partner: NDArray[np.int64] = np.empty(0, np.int64)
         self._quotes = QuoteColumns(1)
         self._lookup = RowLookup({underlying: 0})
         self._previous: ChainSnapshot | None = None
@@ -134,8 +135,8 @@ class ChainState:
     def snapshot(self, now_ns: int, session_open: bool) -> ChainSnapshot:
         """Evaluate the whole chain: quality, forwards, implied volatilities, greeks and surface, in one columnar pass.
 
-        Contracts whose trading has ended leave first. Greeks are taken at a contract's own implied volatility where its quote
-        is good, else at the surface's; NaN where there is neither. Implied volatilities are Black's on the parity forward also
+        Contracts whose trading has ended leave first. Greeks are taken at the implied volatility of the strike's out-of-the-money
+        contract where its quote is good, else at the surface's, else at the contract's own; NaN where there is none. Implied volatilities are Black's on the parity forward also
         for American contracts: what early exercise is worth shows up in the volatility of deep in-the-money puts.
         """
         self._drop_expired(now_ns)
@@ -148,10 +149,11 @@ class ChainState:
         has_spot = np.isfinite(spot) and spot > 0.0
 
         quality = side_flags(bid, ask)
-        stale = (now_ns - quote_ts > settings.quality.stale_after_s * NANOS) | ~quotes.confirmed[:n]
-        if not has_spot or not quotes.confirmed[n] or now_ns - spot_ts > settings.quality.spot_stale_after_s * NANOS:
-            stale |= True
-        quality[stale] |= np.uint8(Quality.STALE)
+        if has_spot:
+            quotes.see(spot)
+            quality |= stale_flags((now_ns - quote_ts) / NANOS, self._moved(spot), ask - bid, settings.quality)
+        is_mute = now_ns - spot_ts > settings.quality.spot_stale_after_s * NANOS or not quotes.confirmed[n]
+        quality[~quotes.confirmed[:n] | (is_mute or not has_spot)] |= np.uint8(Quality.STALE)
         mid = 0.5 * (bid + ask)
         if has_spot:
             quality |= self._jumps(mid, ask - bid, quality == 0, spot, tau)
@@ -197,6 +199,14 @@ class ChainState:
         )
         self._previous = result
         return result
+
+    def _moved(self, spot: float) -> FloatArray:
+        """Dollars that each option must have moved since its quote came, by the last known delta."""
+        n = len(self._table)
+        if self._previous is None:
+            return np.zeros(n)
+        delta = _aligned(self._previous, self._table, self._previous.delta)
+        return np.nan_to_num(np.abs(delta * (spot - self._quotes.seen_spot[:n])))
 
     def _fit(
         self, bid: FloatArray, ask: FloatArray, usable: NDArray[np.bool_], spot: float, tau: FloatArray
@@ -279,11 +289,16 @@ class ChainState:
         volatility = implied_volatility(
             np.where(good, mid, np.nan), table.is_call, spot, table.strike, tau, rate, dividend_yield
         )
-        best = volatility
+        fitted = np.full(n, np.nan)
         if surface is not None:
-            fitted: FloatArray = surface.implied_volatility(table.strike, tau)
-            best = np.where(np.isfinite(volatility), volatility, fitted)
+            fitted = surface.implied_volatility(table.strike, tau)
             model_price = price(table.is_call, spot, table.strike, tau, rate, fitted, dividend_yield)
+        # The price of an in-the-money contract says little about volatility: its out-of-the-money partner says more.
+        is_in = (table.strike < forward) == table.is_call
+        partner = np.where(is_in & (self._partner >= 0), volatility[self._partner], np.nan)
+        best = np.where(is_in, partner, volatility)
+        for fallback in (fitted, volatility):
+            best = np.where(np.isfinite(best), best, fallback)
         rows = np.flatnonzero(np.isfinite(best))
         if rows.size:
             result = greeks(
@@ -313,11 +328,20 @@ class ChainState:
         rows = np.array([*(old.index.get(symbol, -1) for symbol in table.symbols), len(old)], dtype=np.int64)
         self._quotes = self._quotes.moved(rows)
         self._table = table
+        self._partner = _partners(table)
         self._lookup = RowLookup({**table.index, self.underlying: len(table)})
 
 
 def _listing_order(contract: OptionContract) -> tuple[date, int, str, str]:
     return contract.expiration, contract.strike_milli, contract.right.value, contract.root
+
+
+def _partners(table: ContractTable) -> NDArray[np.int64]:
+    """Row of the put of each call and the call of each put, -1 without one."""
+    rows = {(c.root, c.expiration, c.strike_milli, c.is_call): row for row, c in enumerate(table.contracts)}
+    return np.array(
+        [rows.get((c.root, c.expiration, c.strike_milli, not c.is_call), -1) for c in table.contracts], dtype=np.int64
+    )
 
 
 def _utc_day(ns: int) -> int:

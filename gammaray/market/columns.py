@@ -57,6 +57,9 @@ class QuoteColumns:
         self.ask_size = np.zeros(size)
         self.confirmed = np.ones(size, np.bool_)
         """False after a gap, until the feed or a backfill says something about the instrument."""
+        self.seen_ts_ns = np.zeros(size, np.int64)
+        self.seen_spot = np.full(size, np.nan)
+        """Spot at the first snapshot that saw the present quote, and the stamp of that quote."""
 
     def __len__(self) -> int:
         return int(self.ts_ns.size)
@@ -65,7 +68,7 @@ class QuoteColumns:
         """Columns whose row i is row `rows[i]` of these; -1 gives an empty row."""
         result = QuoteColumns(rows.size)
         kept = rows >= 0
-        for name in ("ts_ns", "bid", "ask", "bid_size", "ask_size", "confirmed"):
+        for name in ("ts_ns", "bid", "ask", "bid_size", "ask_size", "confirmed", "seen_ts_ns", "seen_spot"):
             getattr(result, name)[kept] = getattr(self, name)[rows[kept]]
         return result
 
@@ -89,6 +92,12 @@ class QuoteColumns:
             self.confirmed,
         )
         return int(accepted), int(duplicates), int(out_of_order), int(unknown)
+
+    def see(self, spot: float) -> None:
+        """Note the spot for every quote that no snapshot has seen yet."""
+        new = self.seen_ts_ns != self.ts_ns
+        self.seen_ts_ns[new] = self.ts_ns[new]
+        self.seen_spot[new] = spot
 
 
 class RowLookup:

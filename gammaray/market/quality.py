@@ -21,7 +21,8 @@ FloatArray = NDArray[np.float64]
 class QualitySettings:
     """Thresholds of the rules.
 
-    stale_after_s: age at which an option quote is stale. Venues send a quote only when it changes, so this is long.
+    stale_after_s: age from which an option quote is stale when the spot has moved since it came by more than delta can hide in
+    `stale_spreads` spreads. Venues send a quote only when it changes, so age alone says little; from dead_after_s on it is enough.
     spot_stale_after_s: age of the underlying's quote at which the feed counts as mute, which makes every row stale.
     bounds_tolerance: dollars by which a quote may lie outside the no-arbitrage bounds.
     jump_spreads, jump_relative, jump_dollars: a quote jumps when it is off by more than each of: that many spreads, that share
@@ -29,7 +30,9 @@ class QualitySettings:
     jump_share: when more than this share of an expiry's rows would be flagged, the market moved, and none is.
     """
 
-    stale_after_s: float = 3600.0
+    stale_after_s: float = 900.0
+    stale_spreads: float = 1.0
+    dead_after_s: float = 23_400.0
     spot_stale_after_s: float = 600.0
     bounds_tolerance: float = 0.02
     jump_spreads: float = 4.0
@@ -107,6 +110,17 @@ def jump_flags(
         if jumped.size <= max(1.0, settings.jump_share * rows.size):
             flags[jumped] |= np.uint8(Quality.JUMP)
     return flags
+
+
+def stale_flags(
+    age_s: FloatArray, moved: FloatArray, spread: FloatArray, settings: QualitySettings
+) -> NDArray[np.uint8]:
+    """Quotes that are too old for the market they were made in.
+
+    age_s: seconds since each quote. moved: dollars by which the option must have moved since, |delta · spot move|, 0 where unknown.
+    """
+    outdated = (age_s > settings.stale_after_s) & (moved > settings.stale_spreads * np.nan_to_num(spread))
+    return np.where(outdated | (age_s > settings.dead_after_s), np.uint8(Quality.STALE), np.uint8(0))
 
 
 class QualityCounts:
