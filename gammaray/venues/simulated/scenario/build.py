@@ -1,0 +1,35 @@
+"""A scenario by name."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from gammaray.venues.simulated.scenario.protocol import Scenario
+
+SCENARIOS = ("history", "synthetic", "replay")
+
+
+def build_scenario(
+    name: str,
+    *,
+    seed: int,
+    first: date | None = None,
+    last: date | None = None,
+    data: Path | None = None,
+    steps_per_session: int = 13,
+) -> Scenario:
+    """The scenario `name` between two dates (its own defaults where None).
+
+    data: folder in the layout of shared/data, for `replay` alone. Raises ValueError, naming the argument, for an unknown name, dates without
+    sessions, or data that is missing or not wanted.
+    """
+    if (data is not None) != (name == "replay"):
+        raise ValueError(f"data: expected with scenario replay and only there, scenario was {name!r}")
+    if name == "history":
+        from gammaray.venues.simulated.scenario.history import HISTORY_FIRST, HISTORY_LAST, history_scenario
+
+        return history_scenario(
+            seed=seed, first=first or HISTORY_FIRST, last=last or HISTORY_LAST, steps_per_session=steps_per_session
+        )
+    raise ValueError(f"name: expected one of {', '.join(SCENARIOS)}, was {name!r}")
