@@ -74,13 +74,13 @@ def evaluate(
     scratch = np.ones(PLANES * BLOCK)
     for first in range(start, stop, BLOCK):
         n = min(BLOCK, stop - first)
-        _stage(scratch, SIGN, sign, first, n, start)
-        _stage(scratch, SPOT, spot, first, n, start)
-        _stage(scratch, STRIKE, strike, first, n, start)
-        _stage(scratch, TAU, tau, first, n, start)
-        _stage(scratch, RATE, rate, first, n, start)
-        _stage(scratch, VOLATILITY, volatility, first, n, start)
-        _stage(scratch, DIVIDEND, dividend_yield, first, n, start)
+        stage(scratch, SIGN, sign, first, n, start)
+        stage(scratch, SPOT, spot, first, n, start)
+        stage(scratch, STRIKE, strike, first, n, start)
+        stage(scratch, TAU, tau, first, n, start)
+        stage(scratch, RATE, rate, first, n, start)
+        stage(scratch, VOLATILITY, volatility, first, n, start)
+        stage(scratch, DIVIDEND, dividend_yield, first, n, start)
         padded = (n + 7) & ~7
         regular = _price(scratch, padded)
         if not regular:
@@ -107,7 +107,8 @@ def evaluate(
 
 
 @inlined
-def _stage(scratch: FloatArray, plane: int, column: FloatArray, first: int, n: int, start: int) -> None:
+def stage(scratch: FloatArray, plane: int, column: FloatArray, first: int, n: int, start: int) -> None:
+    """Copy rows first..first+n of a column into a plane; a column of one element is spread at the first block only."""
     offset = plane * BLOCK
     if column.size > 1:
         part = column[first : first + n]

@@ -36,10 +36,10 @@ def _compile(function: Function, *, forceinline: bool) -> Function:
         "forceinline": forceinline,
     }
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        compiled: Function = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
-        # numba keeps the cache beside the module, else in the user's cache folder. Where neither can be written to, as in a
-        # container with a read-only root and no home, the folder for temporary files is left.
+        # numba keeps the cache beside the module, else in the user's cache folder. Where neither can be written to, as in
+        # a container with a read-only root and no home, the folder for temporary files is left.
         if "no locator available" not in str(error):
             raise
         folder = str(Path(tempfile.gettempdir()) / "gammaray-numba")
