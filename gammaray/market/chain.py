@@ -136,8 +136,9 @@ class ChainState:
         """Evaluate the whole chain: quality, forwards, implied volatilities, greeks and surface, in one columnar pass.
 
         Contracts whose trading has ended leave first. Greeks are taken at the implied volatility of the strike's out-of-the-money
-        contract where its quote is good, else at the surface's, else at the contract's own; NaN where there is none. Implied volatilities are Black's on the parity forward also
-        for American contracts: what early exercise is worth shows up in the volatility of deep in-the-money puts.
+        contract where its quote is good, else at the surface's, else at the contract's own; NaN where there is none. Implied
+        volatilities are Black's on the parity forward also for American contracts: what early exercise is worth shows up in the
+        volatility of deep in-the-money puts.
         """
         self._drop_expired(now_ns)
         table, quotes, settings = self._table, self._quotes, self.settings

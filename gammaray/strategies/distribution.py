@@ -19,11 +19,14 @@ class ExpiryDistribution:
     """The risk-neutral distribution of the underlying at one expiry.
 
     Taken from the out-of-the-money implied volatilities of the snapshot, linear in log-moneyness and flat beyond the last strike;
-    every volatility is multiplied by `volatility_scale` (the ratio of a forecast to the implied level; 1 is the market's view).
+    every volatility is multiplied by `volatility_scale` (the ratio of a forecast to the implied level; 1 is the market's view), and
+    the forward by e to the `drift` standard deviations of the at-the-money volatility (0 is the market's view).
     Raises ValueError when the snapshot has no implied volatility for the expiration (days since 1970-01-01) or it has passed.
     """
 
-    def __init__(self, snapshot: ChainSnapshot, expiration: int, volatility_scale: float = 1.0) -> None:
+    def __init__(
+        self, snapshot: ChainSnapshot, expiration: int, volatility_scale: float = 1.0, drift: float = 0.0
+    ) -> None:
         table = snapshot.table
         rows = np.flatnonzero((table.expiration == expiration) & np.isfinite(snapshot.implied_volatility))
         if rows.size == 0:
@@ -43,6 +46,8 @@ class ExpiryDistribution:
         order = np.argsort(k, kind="stable")
         self._k = k[order]
         self._volatility = volatility_scale * snapshot.implied_volatility[rows][order]
+        self.deviation = float(np.interp(0.0, self._k, self._volatility)) * math.sqrt(self.tau)
+        self.forward *= math.exp(drift * self.deviation)
 
     def volatility(self, strike: FloatArray) -> FloatArray:
         """Implied volatility at strikes in dollars."""
