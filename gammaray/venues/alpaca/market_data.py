@@ -136,7 +136,8 @@ class AlpacaMarketData:
         deadline = time.monotonic() + timeout_s
         if not self._option_quotes.wait_for_count(ts_ns, sum(counts.values()), deadline):
             return False
-        return all(self._stock_quotes.wait_for_stamp(symbol, ts_ns, deadline) for symbol in counts)
+        underlyings = self._stock_quotes.wanted & counts.keys()
+        return all(self._stock_quotes.wait_for_stamp(symbol, ts_ns, deadline) for symbol in underlyings)
 
     def _batch(self, rows: list[Row]) -> QuoteBatch:
         if not rows:

@@ -37,7 +37,8 @@ class QuoteStream:
         self.kind = kind
         self._changed = threading.Condition()
         self._rows: list[Row] = []
-        self._wanted: frozenset[str] = frozenset()
+        self.wanted: frozenset[str] = frozenset()
+        """Symbols subscribed to, confirmed or not."""
         self._acknowledged: frozenset[str] = frozenset()
         self._counts: Counter[int] = Counter()
         self._latest: dict[str, int] = {}
@@ -55,7 +56,7 @@ class QuoteStream:
         wanted = frozenset(symbols)
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            gone, self._wanted = self._wanted - wanted, wanted
+            gone, self.wanted = self.wanted - wanted, wanted
         if not self._thread.is_running:
             if not wanted:
                 return True

@@ -52,7 +52,6 @@ class VenueService:
         self.configuration: dict[str, Any] = dict(DEFAULT_CONFIGURATION)
         self.equity: list[tuple[int, int]] = []
         """(ns, equity in micro-dollars) after each advance of the clock."""
-        self.halted: set[str] = set()
         self.steps = exchange.step_times()
         self._journal = journal
         self._since_snapshot = 0
@@ -100,7 +99,7 @@ class VenueService:
 
     def halt(self, symbol: str, halted: bool) -> None:
         """Halt or resume trading in an underlying and its options. Raises ExchangeReject."""
-        self._perform(Input("halt", {"symbol": symbol, "halted": halted}))
+        self._perform(Input("halt" if halted else "resume", {"symbol": symbol}))
         self.data_streams.publish_status(symbol, halted, self.exchange.clock_ns())
 
     def configure(self, changes: Mapping[str, Any]) -> None:
@@ -171,7 +170,7 @@ class VenueService:
             case "configure":
                 self.configuration |= arguments
                 return None
-            case "cancel" | "exercise" | "do_not_exercise" | "assign" | "halt":
+            case "cancel" | "exercise" | "do_not_exercise" | "assign" | "halt" | "resume":
                 return getattr(self.exchange, entry.operation)(**arguments)
         raise ValueError(f"operation: unknown {entry.operation!r}")
 
