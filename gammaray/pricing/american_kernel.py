@@ -333,7 +333,14 @@ def interpolate(coefficients: FloatArray, squares: FloatArray, past: FloatArray,
     for j in range(0, coefficients.size, 6):
         c0, c1, c2 = coefficients[j], coefficients[j + 1], coefficients[j + 2]
         c3, c4, c5 = coefficients[j + 3], coefficients[j + 4], coefficients[j + 5]
-        s0, s1, s2, s3, s4, s5 = squares[j], squares[j + 1], squares[j + 2], squares[j + 3], squares[j + 4], squares[j + 5]
+        s0, s1, s2, s3, s4, s5 = (
+            squares[j],
+            squares[j + 1],
+            squares[j + 2],
+            squares[j + 3],
+            squares[j + 4],
+            squares[j + 5],
+        )
         for k in range(n):
             past[k] += c0 * s0[k] + c1 * s1[k] + c2 * s2[k] + c3 * s3[k] + c4 * s4[k] + c5 * s5[k]
     for k in range(n):
