@@ -65,8 +65,8 @@ def american_price(
         dividend_yield: continuous, per year.
         dividends: (time, cash) pairs, years from now and dollars, the same for all options: the underlying falls by the cash at that time.
             Those after an option's expiry do not touch it; one at expiry falls before the payoff.
-        accuracy: with dividends, the error for a strike of 100 is about 5e-3, 5e-4 and 1e-4; without, the root mean square error for a strike of 100, on
-            options of up to ten years, is 3e-4 for "fast" (2e-5 up to one year), 6e-6 for "accurate" (3e-6), 3e-8 for "high" (1e-8).
+        accuracy: with dividends, the error for a strike of 100 is about 5e-3, 5e-4 and 1e-4; without, the root mean square
+            error of options of up to ten years is 3e-4 for "fast" (2e-5 up to one year), 6e-6 for "accurate", 3e-8 for "high".
         out: C-contiguous float64 array of the broadcast shape to write to.
 
     Returns:
@@ -252,7 +252,8 @@ def _has_two_boundaries(sign: FloatArray, rate: FloatArray, dividend_yield: Floa
 def _evaluate(columns: Sequence[FloatArray], scheme: Collocation, *, greeks: bool = False) -> FloatArray:
     table, axes = guess_table()
     out = np.empty((4, columns[0].size))
-    kernel.evaluate(greeks, scheme, table, axes, *columns, out)
+    sign, spot, strike, tau, rate, volatility, dividend_yield = columns
+    kernel.evaluate(greeks, scheme, table, axes, sign, spot, strike, tau, rate, volatility, dividend_yield, out)
     return out
 
 
@@ -284,7 +285,7 @@ def _rate_derivative(columns: tuple[FloatArray, ...], moved: int, price: FloatAr
     def is_smooth(offset: float) -> NDArray[np.bool_]:
         changed = shifted(np.full(rate.size, offset))
         r, q = changed[RATE], changed[YIELD]
-        return ~_has_two_boundaries(sign, r, q) & ((sign * (r - q) > 0.0) == is_above)
+        return np.asarray(~_has_two_boundaries(sign, r, q) & ((sign * (r - q) > 0.0) == is_above))
 
     h = RATE_STEP
     is_central = is_smooth(h) & is_smooth(-h)

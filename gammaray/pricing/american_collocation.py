@@ -86,10 +86,10 @@ def collocation(accuracy: Accuracy, *, converged: bool = False) -> Collocation:
     """
     if accuracy not in _SIZES:
         raise ValueError(f"accuracy: expected one of {', '.join(map(repr, _SIZES))}, was {accuracy!r}")
-    n, l, p, tolerance = _SIZES[accuracy]
+    n, points, price_points, tolerance = _SIZES[accuracy]
     nodes = chebyshev_nodes(n)
-    cosine, sine, weight = _quadrature(l)
-    price_cosine, price_sine, price_weight = _quadrature(p)
+    cosine, sine, weight = _quadrature(points)
+    price_cosine, price_sine, price_weight = _quadrature(price_points)
     return Collocation(
         nodes=nodes,
         cosine=cosine,

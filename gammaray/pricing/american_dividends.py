@@ -60,7 +60,7 @@ def evaluate_with_dividends(
     """
     if accuracy not in _GRIDS:
         raise ValueError(f"accuracy: expected one of {', '.join(map(repr, _GRIDS))}, was {accuracy!r}")
-    sign, spot, strike, tau, _, volatility, _ = columns
+    sign, spot, strike, tau, rate, volatility, dividend_yield = columns
     out = np.empty((3, sign.size))
     regular = (spot > 0.0) & (strike > 0.0) & (volatility * np.sqrt(tau) > SMALLEST_DEVIATION)
     counts = np.searchsorted(times, tau, side="right")
@@ -68,24 +68,38 @@ def evaluate_with_dividends(
     rows = np.flatnonzero(regular)
     rows = rows[np.argsort(tau[rows], kind="stable")]
     _, _, _, _, grid_rate, grid_volatility, grid_yield = columns if grid_columns is None else grid_columns
-    price_blocks(rows, counts, *columns, grid_rate, grid_volatility, grid_yield, times, amounts, *_GRIDS[accuracy], out)
+    points, steps = _GRIDS[accuracy]
+    price_blocks(
+        rows,
+        counts,
+        sign,
+        spot,
+        strike,
+        tau,
+        rate,
+        volatility,
+        dividend_yield,
+        grid_rate,
+        grid_volatility,
+        grid_yield,
+        times,
+        amounts,
+        points,
+        steps,
+        out,
+    )
     for row in np.flatnonzero(~regular):
-        out[:, row] = deterministic(*(float(c[row]) for c in columns), times[: counts[row]], amounts[: counts[row]])
+        option = (float(c[row]) for c in (sign, spot, strike, tau, rate, dividend_yield))
+        out[:, row] = deterministic(tuple(option), times[: counts[row]], amounts[: counts[row]])
     return out
 
 
-def deterministic(
-    sign: float,
-    spot: float,
-    strike: float,
-    tau: float,
-    rate: float,
-    volatility: float,
-    dividend_yield: float,
-    times: FloatArray,
-    amounts: FloatArray,
-) -> tuple[float, float, float]:
-    """Value, delta and gamma without volatility: the best of exercising now, before or after an ex-date, at expiry or at a best time between."""
+def deterministic(option: tuple[float, ...], times: FloatArray, amounts: FloatArray) -> tuple[float, float, float]:
+    """Value, delta and gamma without volatility: the best of exercising now, before or after an ex-date, at expiry or at a best time between.
+
+    `option` is right, spot, strike, tau, rate, yield.
+    """
+    sign, spot, strike, tau, rate, dividend_yield = option
     best, delta = max(sign * (spot - strike), 0.0), sign if sign * (spot - strike) > 0.0 else 0.0
     level, begin = spot, 0.0
     for end, cash in zip((*times, tau), (*amounts, 0.0), strict=True):
@@ -207,7 +221,7 @@ def roll_back(
             end = times[event] if event < times.size else lanes[3, k]
             share = max(share, (end - begin) / lanes[3, k])
         if share > 0.0:
-            count = max(int(math.ceil(share * steps)), 2 * _START_STEPS)
+            count = max(math.ceil(share * steps), 2 * _START_STEPS)
             for k in range(LANES):
                 end = times[event] if event < times.size else lanes[3, k]
                 half_step = 0.5 * (end - begin) / count
@@ -277,7 +291,8 @@ def edge_value(lanes: FloatArray, k: int, now: float, log_spot: float, times: Fl
         if times[j] > now:
             share -= amounts[j] * math.exp(-rate * (times[j] - now) - dividend_yield * (tau - times[j]))
     forward = max(share, 0.0) - strike * math.exp(-rate * left)
-    return max(sign * (spot - strike), sign * forward, 0.0)
+    best: float = max(sign * (spot - strike), sign * forward, 0.0)
+    return best
 
 
 @inlined

@@ -23,7 +23,8 @@ LARGEST_SHAPE = 2.2  # √log(b/a): a yield of 126 times the rate
 
 @cache
 def guess_table() -> tuple[FloatArray, FloatArray]:
-    """The table, shape (2, TIMES, RATES, RATIOS, GUESS_NODES), and its axes: origin and steps by unit of log t and log a, steps by unit of both shapes."""
+    """The table, shape (2, TIMES, RATES, RATIOS, GUESS_NODES), and its axes: origin and steps by unit of log t and of log a, steps by unit of
+    the two shapes."""
     times = np.linspace(*LOG_TIME, TIMES)
     rates = np.linspace(*LOG_RATE, RATES)
     t, a, shape = np.meshgrid(np.exp(times), np.exp(rates), np.linspace(0.0, 1.0, RATIOS), indexing="ij")
