@@ -1,0 +1,63 @@
+"""What the desk remembers of each order besides its row in the pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gammaray.types.orders import OrderLeg
+from gammaray.types.signals import Signal
+
+
+@dataclass(slots=True)
+class OrderRecord:
+    """One order of ours. `row` is its place in the pool; `unknown`: sent, but not yet heard of.
+
+    `legs`, `qty` and `limit_price` are those in force (a replacement has the signal of the order that it replaces).
+    """
+
+    client_order_id: str
+    row: int
+    signal: Signal
+    legs: tuple[OrderLeg, ...]
+    qty: int
+    limit_price: int | None
+    venue_order_id: str = ""
+    unknown: bool = True
+    misses: int = 0
+    cancel_wanted: bool = False
+    replaces: str = ""
+    reason: str = ""
+    venue_status: str = ""
+    venue_filled_qty: int = 0
+
+    @property
+    def is_package(self) -> bool:
+        """Whether the order has several legs."""
+        return len(self.legs) > 1
+
+    def intent(self) -> str:
+        """What the order is for: two working orders of one intent are one too many."""
+        legs = ",".join(f"{leg.symbol}{leg.side.sign * leg.ratio_qty:+d}" for leg in self.legs)
+        return f"{self.signal.strategy}|{self.signal.position_id}|{self.signal.purpose.value}|{legs}"
+
+
+@dataclass(slots=True)
+class Memory:
+    """The part of the desk's state that is names rather than numbers. Everything keeps the order in which it appeared."""
+
+    account: str = ""
+    order_prefix: str = ""
+    day: str = ""
+    last_ts_ns: int = 0
+    closing_equity: int = 0
+    first_activity_id: str = ""
+    activities: list[str] = field(default_factory=list)
+    executions: list[str] = field(default_factory=list)
+    external_orders: dict[str, str] = field(default_factory=dict)
+    external_fills: int = 0
+    anomalies: int = 0
+    differences: int = 0
+    denials: dict[str, int] = field(default_factory=dict)
+    executed_packages: int = 0
+    venue_ids: dict[str, str] = field(default_factory=dict)
+    """Our id of each venue order id, legs of packages included where the venue names them."""
