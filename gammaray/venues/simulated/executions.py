@@ -14,7 +14,7 @@ from gammaray.venues.simulated.instruments import InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
 from gammaray.venues.simulated.model import ExchangeExecution, ExchangeOrder
 from gammaray.venues.simulated.packages import PackageLeg, PackageMatch, net_cents
-from gammaray.venues.simulated.records import Records
+from gammaray.venues.simulated.records import Records, record_number
 from gammaray.venues.simulated.tape import Tape
 
 
@@ -95,6 +95,7 @@ class Executions:
             "FILL",
             execution.ts_ns,
             visible_ns=execution.ts_ns,
+            number=record_number(execution.execution_id),
             symbol=execution.symbol,
             qty=execution.qty,
             price=execution.price,

@@ -23,7 +23,7 @@ class ListingRules:
     weeks: int = 6
     months: int = 6
     near_step: float = 1.0
-    near_width: float = 0.06
+    near_width: float = 0.05
     far_step: float = 5.0
     far_width: float = 0.12
 

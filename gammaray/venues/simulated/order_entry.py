@@ -21,7 +21,7 @@ from gammaray.venues.simulated.instruments import InstrumentTable
 from gammaray.venues.simulated.matching import Match, match_arrival, queue_position
 from gammaray.venues.simulated.model import ExchangeOrder, ExchangeReject, Ticket, TicketLeg
 from gammaray.venues.simulated.packages import PackageLeg, match_inside, match_natural
-from gammaray.venues.simulated.records import Records, copy_order
+from gammaray.venues.simulated.records import Records, copy_order, record_number
 
 _NOT_REPLACEABLE = frozenset({"accepted", "pending_new", "pending_cancel", "pending_replace"})
 
@@ -200,7 +200,7 @@ class OrderEntry:
             return
         row = self._table.row_of[order.symbol]
         cents = None if order.limit_price is None else order.limit_price // CENT
-        resting = RestingOrder(order, row, int(order.order_id[:8], 16), cents)
+        resting = RestingOrder(order, row, record_number(order.order_id), cents)
         if not self._is_halted(row):
             if order.time_in_force == "fok" and not self._can_fill(resting):
                 self._end(order, "canceled")

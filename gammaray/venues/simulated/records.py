@@ -20,6 +20,11 @@ def record_id(number: int) -> str:
     return f"{number:08x}-5a1e-4c0d-9b00-{number:012x}"
 
 
+def record_number(identifier: str) -> int:
+    """The number in a record id."""
+    return int(identifier[:8], 16)
+
+
 def activity_id(ts_ns: int, number: int) -> str:
     """`YYYYMMDDHHMMSSmmm::uuid`: sorts by time, then by number."""
     moment = datetime.fromtimestamp(ts_ns // NANOS, UTC)
@@ -83,10 +88,12 @@ class Records:
         events, self.undrained = self.undrained, []
         return events
 
-    def add_activity(self, activity_type: str, ts_ns: int, *, visible_ns: int, **fields: object) -> ExchangeActivity:
-        """Append a row; `fields` are those of ExchangeActivity."""
+    def add_activity(
+        self, activity_type: str, ts_ns: int, *, visible_ns: int, number: int | None = None, **fields: object
+    ) -> ExchangeActivity:
+        """Append a row; `fields` are those of ExchangeActivity. A FILL row carries the `number` of its execution."""
         row = ExchangeActivity(
-            activity_id=activity_id(ts_ns, self.next_number()),
+            activity_id=activity_id(ts_ns, self.next_number() if number is None else number),
             activity_type=activity_type,
             ts_ns=ts_ns,
             visible_ns=visible_ns,

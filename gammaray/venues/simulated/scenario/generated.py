@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,7 +233,7 @@ class GeneratedScenario:
 
     def _previous_minute(self, place: _Step) -> int:
         interval = _REGULAR_MINUTES / self._steps_per_session
-        return max(0, int(round((-(-place.minute // interval) - 1) * interval)))
+        return max(0, round((math.ceil(place.minute / interval) - 1) * interval))
 
     def _flow(
         self, rows: NDArray[np.int32], weight: NDArray[np.float64], place: _Step, rng: np.random.Generator
