@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from gammaray.desk import commands, events
 from gammaray.desk.commands import Command
 from gammaray.desk.core.exposure import hold, revalue
 from gammaray.desk.core.gate import MINUTE_NS, rate_level
-from gammaray.desk.core.ledger import change_position
+from gammaray.desk.core.ledger import apply_fill, change_position
 from gammaray.desk.core.orders import fill_leg, step
 from gammaray.desk.events import Event, Reservation
 from gammaray.desk.gate import Gate, closes
 from gammaray.desk.limits import RiskLimits, Rule
 from gammaray.desk.records import Memory, OrderRecord
-from gammaray.desk.states import STATUS_EVENTS, UPDATE_EVENTS, OrderEvent, terminal_states, transition_table
+from gammaray.desk.states import ENDS, STATUS_EVENTS, UPDATE_EVENTS, OrderEvent, terminal_states, transition_table
 from gammaray.desk.store import Store, terms
 from gammaray.desk.strategy_book import StrategyBook
-from gammaray.desk.witnesses import Witnesses
+from gammaray.desk.witnesses import FillWitnesses, Orphan, PresumedMoves
 from gammaray.types.account import Activity, ActivityKind, Execution, VenueOrder
 from gammaray.types.instruments import is_occ, parse_occ
 from gammaray.types.money import format_dollars
@@ -46,8 +47,10 @@ class Desk:
         self.by_client_id: dict[str, OrderRecord] = {}
         self.working: dict[int, OrderRecord] = {}
         self.strategies = StrategyBook()
-        self.fills = Witnesses()
-        self.moves = Witnesses()
+        self.unconfirmed: dict[int, OrderRecord] = {}
+        """Orders whose end the venue has not yet stated by REST: what the stream lost of them is still to be asked for."""
+        self.fills = FillWitnesses()
+        self.moves = PresumedMoves()
         self.quote_new_symbols: Callable[[list[str]], None] = lambda symbols: None
         """Called with symbols that have just got rows, so that they are quoted before they are judged."""
         self.open_sessions: dict[str, bool] = {}
@@ -88,14 +91,15 @@ class Desk:
         memory: Memory,
         records: list[OrderRecord],
         strategies: StrategyBook,
-        fills: Witnesses,
-        moves: Witnesses,
+        fills: FillWitnesses,
+        moves: PresumedMoves,
     ) -> None:
         """Become the desk whose durable parts these are (see `gammaray.desk.state`)."""
         self.store, self.memory, self.records = store, memory, records
         self.strategies, self.fills, self.moves = strategies, fills, moves
         self.by_client_id = {record.client_order_id: record for record in records}
         self.working = {record.row: record for record in records if not self.order_state(record).is_terminal}
+        self.unconfirmed = {record.row: record for record in records if not record.confirmed}
         self._seen_executions = set(memory.executions)
         self._seen_activities = set(memory.activities)
         self._stale = True
@@ -235,6 +239,7 @@ class Desk:
         self.memory.account = event.account
         self.memory.order_prefix = event.order_prefix
         self.memory.first_activity_id = event.last_activity_id
+        self.memory.reconciled_ns = event.ts_ns
         self.store.book.account[0]["cash"] = event.cash
         for position in event.positions:
             self._move(position.symbol, position.signed_qty, position.price)
@@ -261,6 +266,7 @@ class Desk:
         order["intended_ns"] = ts_ns
         order["updated_ns"] = ts_ns
         self.records.append(record)
+        self.unconfirmed[row] = record
         self.by_client_id[client_order_id] = record
         return record
 
@@ -322,12 +328,18 @@ class Desk:
             )
         if OrderState(state).is_terminal:
             self.working.pop(record.row, None)
+            if state in (OrderState.FILLED, OrderState.REJECTED, OrderState.DENIED):
+                self._confirm(record)
         elif record.row not in self.working:
             late = bool(self.working) and record.row < next(reversed(self.working))
             self.working[record.row] = record
             if late:
                 self.working = dict(sorted(self.working.items()))
         return []
+
+    def _confirm(self, record: OrderRecord) -> None:
+        record.confirmed = True
+        self.unconfirmed.pop(record.row, None)
 
     def _wrong(self, ts_ns: int, what: str, detail: str, client_order_id: str = "") -> list[Command]:
         return [commands.Record(events.Anomaly(ts_ns, what, detail, client_order_id))]
@@ -401,8 +413,24 @@ class Desk:
             OrderState.DENIED,
         ):
             found += self._step(record, meaning, event.ts_ns)
+        found += self._claim_orphans(record, event.ts_ns)
         if order.filled_qty > int(self.store.book.orders[record.row]["filled_qty"]):
             found.append(commands.Backfill(f"fills of {order.client_order_id} are missing"))
+        elif self.order_state(record).is_terminal and meaning in ENDS:
+            self._confirm(record)
+        return found
+
+    def _claim_orphans(self, record: OrderRecord, ts_ns: int) -> list[Command]:
+        """Fills that the ledger has without an order, and of which the venue says now that this order had as many."""
+        found: list[Command] = []
+        order = self.store.book.orders[record.row]
+        for k, leg in enumerate(record.legs):
+            missing = record.venue_filled_qty * leg.ratio_qty - int(order["leg_filled"][k])
+            if missing > 0 and self.fills.orphans:
+                for orphan in self.fills.claim_up_to(leg.symbol, missing * leg.side.sign):
+                    found += self._attribute(
+                        record, orphan.symbol, orphan.signed_qty, orphan.price, ts_ns, ledger=False
+                    )
         return found
 
     def is_news(self, order: VenueOrder) -> bool:
@@ -460,25 +488,22 @@ class Desk:
                 return []
             self._seen_executions.add(execution.execution_id)
             self.memory.executions.append(execution.execution_id)
-        key = f"{execution.symbol}|{execution.signed_qty}|{execution.price}"
-        if self.fills.first(key):
-            return self._apply_fill(record, key, execution.symbol, execution.signed_qty, execution.price, ts_ns)
-        if record is not None and self.fills.claim(key):
-            return self._attribute(record, execution.symbol, execution.signed_qty, execution.price, ts_ns, ledger=False)
+        symbol, qty, price = execution.symbol, execution.signed_qty, execution.price
+        if self.fills.on_stream(symbol, qty, price):
+            return self._apply_fill(record, symbol, qty, price, ts_ns)
+        if record is not None and self.fills.claim(symbol, qty, price):
+            return self._attribute(record, symbol, qty, price, ts_ns, ledger=False)
         return []
 
-    def _apply_fill(
-        self, record: OrderRecord | None, key: str, symbol: str, qty: int, price: int, ts_ns: int
-    ) -> list[Command]:
+    def _apply_fill(self, record: OrderRecord | None, symbol: str, qty: int, price: int, ts_ns: int) -> list[Command]:
         self._stale = True
         if record is not None and any(leg.symbol == symbol for leg in record.legs):
             return self._attribute(record, symbol, qty, price, ts_ns, ledger=True)
-        self.fills.orphan(key)
+        self.fills.orphans.append(Orphan(symbol, qty, price))
         self.memory.external_fills += 1
-        self._move(symbol, qty, price)
-        account = self.store.book.account[0]
-        account["cash"] -= qty * price * self._multiplier(symbol)
-        account["executions"] += 1
+        row = self.store.row(symbol)
+        self.store.reserve_lots()
+        apply_fill(self.store.book, row, qty, price)
         return []
 
     def _attribute(
@@ -521,8 +546,12 @@ class Desk:
         self.memory.activities.append(activity.activity_id)
         if activity.kind is ActivityKind.FILL:
             return self._fill_activity(activity)
-        if self.moves.second(_move_key(activity)):
+        rest = self.moves.rest_of(_move_key(activity), activity.signed_qty) if activity.symbol else 0
+        if activity.signed_qty == 0 or rest == activity.signed_qty:
             self._apply_move(activity)
+        elif rest:
+            part = activity.net_amount * rest // activity.signed_qty
+            self._apply_move(replace(activity, signed_qty=rest, net_amount=part))
         return []
 
     def is_new_activity(self, activity: Activity) -> bool:
@@ -532,17 +561,16 @@ class Desk:
         )
 
     def _activity_presumed(self, event: events.ActivityPresumed) -> list[Command]:
-        if self.moves.first(_move_key(event.activity)):
-            self._apply_move(event.activity)
+        self.moves.presume(_move_key(event.activity), event.activity.signed_qty)
+        self._apply_move(event.activity)
         return []
 
     def _fill_activity(self, activity: Activity) -> list[Command]:
-        key = f"{activity.symbol}|{activity.signed_qty}|{activity.price}"
-        if not self.fills.second(key):
+        if not self.fills.in_activities(activity.symbol, activity.signed_qty, activity.price):
             return []
         client_order_id = self.memory.venue_ids.get(activity.order_id, "")
         record = self.by_client_id.get(client_order_id) or self._missing_fill_of(activity)
-        return self._apply_fill(record, key, activity.symbol, activity.signed_qty, activity.price, activity.ts_ns)
+        return self._apply_fill(record, activity.symbol, activity.signed_qty, activity.price, activity.ts_ns)
 
     def _missing_fill_of(self, activity: Activity) -> OrderRecord | None:
         """The oldest order of ours of which the venue says that more is filled than we know, and which this fill would fit."""
@@ -600,6 +628,7 @@ class Desk:
         return []
 
     def _reconciled(self, event: events.Reconciled) -> list[Command]:
+        self.memory.reconciled_ns = event.ts_ns
         self.memory.differences += sum(not difference.resolved for difference in event.differences)
         return []
 
@@ -616,4 +645,4 @@ class Desk:
 
 
 def _move_key(activity: Activity) -> str:
-    return f"{activity.kind.value}|{activity.symbol}|{activity.signed_qty}|{activity.net_amount}"
+    return f"{activity.kind.value}|{activity.symbol}|{activity.price}"

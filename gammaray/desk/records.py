@@ -11,6 +11,7 @@ from gammaray.types.signals import Signal
 @dataclass(slots=True)
 class OrderRecord:
     """One order of ours. `row` is its place in the pool; `unknown`: sent, but not yet heard of.
+    `confirmed`: its end is certain, with all that was filled of it.
 
     `legs`, `qty` and `limit_price` are those in force (a replacement has the signal of the order that it replaces).
     """
@@ -23,6 +24,7 @@ class OrderRecord:
     limit_price: int | None
     venue_order_id: str = ""
     unknown: bool = True
+    confirmed: bool = False
     misses: int = 0
     cancel_wanted: bool = False
     replaces: str = ""
@@ -49,6 +51,7 @@ class Memory:
     order_prefix: str = ""
     day: str = ""
     last_ts_ns: int = 0
+    reconciled_ns: int = 0
     closing_equity: int = 0
     first_activity_id: str = ""
     activities: list[str] = field(default_factory=list)

@@ -295,8 +295,8 @@ class DeskSession:
     def _backfill(self) -> None:
         """Orders and activities from where we may have missed some."""
         desk = self.desk
-        since = desk.memory.last_ts_ns
-        for record in desk.working.values():
+        since = desk.memory.reconciled_ns
+        for record in desk.unconfirmed.values():
             since = min(since, int(desk.store.book.orders[record.row]["intended_ns"]))
         # The venue's clock and ours need not agree to the second.
         listed = self.venue.orders(status="all", after_ns=max(0, since - 60 * NANOS))
@@ -326,6 +326,7 @@ class DeskSession:
         A difference must survive `reconcile_attempts` readings, as the venue moves while it is read. Raises VenueError.
         """
         self._check()
+        began_ns = self.clock.now_ns()
         external_before = set(self.desk.memory.external_orders)
         external_fills = self.desk.memory.external_fills
         for _ in range(self.settings.reconcile_attempts):
@@ -353,7 +354,7 @@ class DeskSession:
         found += self._order_differences(agreed)
         found += self._external_differences(external_before, external_fills)
         found += self._uncovered()
-        report = ReconciliationReport(self.clock.now_ns(), cause, tuple(found))
+        report = ReconciliationReport(began_ns, cause, tuple(found))
         self._run(events.Reconciled(report.ts_ns, cause, report.differences))
         if not report.clean:
             first = report.unresolved[0]

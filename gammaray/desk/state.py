@@ -10,7 +10,7 @@ from gammaray.desk.limits import RiskLimits
 from gammaray.desk.records import Memory, OrderRecord
 from gammaray.desk.store import DURABLE, Store
 from gammaray.desk.strategy_book import StrategyBook
-from gammaray.desk.witnesses import Witnesses
+from gammaray.desk.witnesses import FillWitnesses, PresumedMoves
 
 VERSION = 1
 
@@ -23,8 +23,8 @@ class _Frame:
     memory: Memory
     records: list[OrderRecord]
     strategies: StrategyBook
-    fills: Witnesses
-    moves: Witnesses
+    fills: FillWitnesses
+    moves: PresumedMoves
 
 
 def snapshot(desk: Desk) -> bytes:

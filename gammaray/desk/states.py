@@ -189,6 +189,10 @@ STATUS_EVENTS: dict[str, OrderEvent] = {
 """What each of Alpaca's order statuses means. The fills behind partially_filled and filled come as executions or activities."""
 
 
+ENDS = frozenset({OrderEvent.CANCEL, OrderEvent.EXPIRE, OrderEvent.REPLACE, OrderEvent.REJECT})
+"""What ends an order without filling it."""
+
+
 def transition_table() -> NDArray[np.int8]:
     """The table as an array, rows states, columns events; -1 marks an illegal pair."""
     table = np.full((len(OrderState), len(OrderEvent)), -1, dtype=np.int8)
