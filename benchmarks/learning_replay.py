@@ -2,20 +2,23 @@
 
     python benchmarks/learning_replay.py [--seed N] [--models lstm transformer] [--out DIR]
 
-Features here are a small set of their own over the daily data of the `arch` wheel (VIX from 2014); a session's realised volatility is
-estimated from its high and low (Parkinson 1980).
+Features and outcomes are those of the product, computed from the daily data of the `arch` wheel (VIX starts in 2014).
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 import time
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from gammaray.features.daily import MODEL_FEATURES
+from gammaray.features.definition import set_version
+from gammaray.features.engine import compute_features
+from gammaray.features.targets import compute_targets
 from gammaray.learning.loop import LearningLoop, LoopConfig
 from gammaray.learning.messages import (
     Deploy,
@@ -33,54 +36,22 @@ from gammaray.learning.predictions import Outcome, PredictionLog, logged
 from gammaray.learning.registry import CHALLENGER, CHAMPION, MlflowRegistry
 from gammaray.learning.retrain import RetrainSpec, retrain, train_initial
 from gammaray.models.baselines import HarForecaster, PersistenceForecaster
-from gammaray.models.dataset import FloatArray, TrainingSet
+from gammaray.models.dataset import TrainingSet
 from gammaray.models.serving import ForecastServer, ModelRouting, VersionRef
+from gammaray.storage.history_import import sp500_records
 from gammaray.types.clock import format_ns
 
-FEATURE_VERSION = "replay-1"
-VOLATILITY, IMPLIED = "parkinson_1", "vix"
+VOLATILITY, IMPLIED = "realized_volatility_1d", "atm_iv_30d"
 
 
 def daily_rows() -> TrainingSet:
-    """S&P 500 and VIX by day: features at each close and what the next session brought."""
-    import arch.data.sp500
-    import arch.data.vix
-
-    prices = arch.data.sp500.load()
-    frame = prices.join(arch.data.vix.load()["vix"], how="inner").dropna()
-    close, high, low, opening = (frame[name].to_numpy(np.float64) for name in ("Close", "High", "Low", "Open"))
-    vix = frame["vix"].to_numpy(np.float64) / 100.0
-    range_volatility = np.log(high / low) / math.sqrt(4.0 * math.log(2.0)) * math.sqrt(252.0)
-    returns = np.diff(np.log(close), prepend=np.log(close[0]))
-    iv_change = np.diff(vix, prepend=vix[0])
-    columns: dict[str, FloatArray] = {VOLATILITY: range_volatility, IMPLIED: vix}
-    for n in (1, 5, 10, 21, 63):
-        columns[f"return_{n}"] = _trailing(returns, n, np.sum)
-        columns[f"iv_change_{n}"] = _trailing(iv_change, n, np.sum)
-        if n > 1:
-            columns[f"parkinson_{n}"] = np.sqrt(_trailing(range_volatility**2, n, np.mean))
-            columns[f"close_volatility_{n}"] = np.sqrt(_trailing(returns**2, n, np.mean) * 252.0)
-            columns[f"iv_to_mean_{n}"] = vix / _trailing(vix, n, np.mean)
-    columns["log_vix"] = np.log(vix)
-    columns["log_parkinson_1"] = np.log(range_volatility)
-    columns["log_parkinson_5"] = np.log(columns["parkinson_5"])
-    columns["log_parkinson_21"] = np.log(columns["parkinson_21"])
-    columns["variance_premium"] = vix - columns["close_volatility_21"]
-    columns["gap"] = np.log(opening / np.concatenate([opening[:1], close[:-1]]))
-    columns["close_in_range"] = (close - low) / (high - low)
-    columns["down_share_21"] = _trailing((returns < 0) * returns**2, 21, np.sum) / _trailing(returns**2, 21, np.sum)
-    stamps = frame.index.tz_localize("America/New_York") + np.timedelta64(16, "h")
-    features = np.column_stack(list(columns.values()))
-    targets = np.column_stack([np.append(range_volatility[1:], np.nan), np.append(iv_change[1:], np.nan)])
-    warm = 63
-    return TrainingSet.from_arrays(
-        tuple(columns), FEATURE_VERSION, features[warm:], targets[warm:], stamps.as_unit("ns").asi8[warm:]
-    )
-
-
-def _trailing(values: FloatArray, n: int, how: object) -> FloatArray:
-    padded = np.concatenate([np.full(n - 1, values[0]), values])
-    return np.asarray(how(np.lib.stride_tricks.sliding_window_view(padded, n), axis=1))  # type: ignore[operator]
+    """S&P 500 and VIX by day: the models' features at each close, and what the next session brought."""
+    records = sp500_records(date(2014, 1, 2), date(2018, 12, 31), price_scale=0.1)
+    features, targets = compute_features(records, MODEL_FEATURES), compute_targets(records)
+    known = np.isfinite(features).all(axis=1)
+    ts_ns = np.array([record.ts_ns for record in records], dtype=np.int64)
+    names = tuple(feature.name for feature in MODEL_FEATURES)
+    return TrainingSet.from_arrays(names, set_version(MODEL_FEATURES), features[known], targets[known], ts_ns[known])
 
 
 def replay(data: TrainingSet, model: str, first: int, last: int, seed: int, root: Path, config: LoopConfig) -> None:

@@ -30,7 +30,8 @@ class DriftConfig:
     """window: observations compared with the reference. reference: most recent reference rows used.
 
     discovery_rate: Benjamini–Hochberg rate of one look at all features. min_features: rejected features that make an alarm.
-    bins: of the stability index. page_hinkley_delta: rise of the mean error that is let pass, in deviations of the reference errors.
+    bins: of the stability index. page_hinkley_delta: rise of the mean error that is let pass, in deviations of the reference errors
+    (half of the rise to be found, here one deviation).
     false_alarm: chance that Page–Hinkley alarms within `false_alarm_horizon` observations under no change. adwin_delta: ADWIN's confidence.
     clip: errors are cut at this many deviations from the reference mean. quiet_after: observations for which a detector that has
     alarmed stays silent.
@@ -41,7 +42,7 @@ class DriftConfig:
     discovery_rate: float = 0.005
     min_features: int = 3
     bins: int = 5
-    page_hinkley_delta: float = 0.25
+    page_hinkley_delta: float = 0.5
     false_alarm: float = 0.05
     false_alarm_horizon: int = 252
     adwin_delta: float = 0.002

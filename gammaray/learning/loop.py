@@ -125,7 +125,7 @@ class LearningLoop:
         monitor = DriftMonitor(model, feature_names, self.config.drift, self._seed(model, 0))
         monitor.set_reference_features(reference_features)
         monitor.set_reference_losses(reference_losses)
-        self._models[model] = _Model(champion, monitor, difference_scale(np.array(reference_losses)))
+        self._models[model] = _Model(champion, monitor, _unit_without_pairs(reference_losses))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -281,7 +281,7 @@ class LearningLoop:
         former = m.champion
         reference = (*trial.reference, *trial.losses)
         m.champion, m.trial = trial.version, None
-        m.scale = difference_scale(np.array(reference))
+        m.scale = trial.test.scale
         m.watch = _Trial(former, PairedLossTest(self._watch_config(), m.scale))
         self._rest(m)
         # A challenger put up by hand may have too few losses to calibrate on; the old calibration then stays.
@@ -328,8 +328,10 @@ class LearningLoop:
             self._rest(m)
             return []
         m.job_id = None
+        differences = np.array(result.gate_differences)
+        scale = difference_scale(differences) if len(differences) else m.scale
         m.trial = _Trial(
-            result.version, PairedLossTest(self.config.promotion, m.scale), reference=tuple(result.reference_losses)
+            result.version, PairedLossTest(self.config.promotion, scale), reference=tuple(result.reference_losses)
         )
         m.phase = Phase.SHADOW
         return [self._deploy(event.model, m, event.ts_ns)]
@@ -391,6 +393,12 @@ class LearningLoop:
         if model not in self._models:
             raise BadInput("model", f"unknown {model!r}; known: {', '.join(self._models) or 'none'}")
         return self._models[model]
+
+
+def _unit_without_pairs(losses: tuple[float, ...]) -> float:
+    """A unit of loss differences for a challenger that nothing is known of: a quarter of the spread of the champion's losses."""
+    low, high = np.quantile(losses, [0.25, 0.75])
+    return float(max(0.25 * (high - low), 1e-6))
 
 
 def _trial_state(trial: _Trial | None) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,11 @@ class RetrainSpec:
 
 @dataclass(frozen=True, slots=True)
 class RetrainResult:
-    """How a job ended. version: the registered one, None unless status is REGISTERED. seconds: wall time, for people only."""
+    """How a job ended.
+
+    version: the registered one, None unless status is REGISTERED. reference_losses: of the continued models on the gate's windows;
+    gate_differences: champion's loss − theirs there. seconds: wall time, for people only.
+    """
 
     job_id: str
     model: str
@@ -102,6 +106,7 @@ class RetrainResult:
     reason: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     reference_losses: tuple[float, ...] = ()
+    gate_differences: tuple[float, ...] = ()
     seconds: float = 0.0
 
     def to_json(self) -> str:
@@ -113,7 +118,8 @@ class RetrainResult:
         """Read `to_json`."""
         content = json.loads(text)
         content["status"] = RetrainStatus(content["status"])
-        content["reference_losses"] = tuple(content["reference_losses"])
+        for name in ("reference_losses", "gate_differences"):
+            content[name] = tuple(content[name])
         return cls(**content)
 
 
@@ -207,16 +213,7 @@ def retrain(spec: RetrainSpec, data: TrainingSet, registry: ModelRegistry, work_
         result = _retrain(spec, data, registry, work_dir)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the loop must learn that the job failed
         result = RetrainResult(spec.job_id, spec.model, RetrainStatus.FAILED, None, f"{type(error).__name__}: {error}")
-    result = RetrainResult(
-        result.job_id,
-        result.model,
-        result.status,
-        result.version,
-        result.reason,
-        result.metrics,
-        result.reference_losses,
-        time.monotonic() - started,
-    )
+    result = replace(result, seconds=time.monotonic() - started)
     write_atomically(path, result.to_json())
     return result
 
@@ -271,7 +268,14 @@ def _retrain(spec: RetrainSpec, data: TrainingSet, registry: ModelRegistry, work
     )
     version = _export_and_register(challenger, card, registry, work_dir, spec.job_id)
     return RetrainResult(
-        spec.job_id, spec.model, RetrainStatus.REGISTERED, version, "gate passed", gate, card.reference_losses
+        spec.job_id,
+        spec.model,
+        RetrainStatus.REGISTERED,
+        version,
+        "gate passed",
+        gate,
+        card.reference_losses,
+        tuple(float(difference) for difference in champion_losses - challenger_losses),
     )
 
 

@@ -13,7 +13,14 @@ from torch import nn
 
 from gammaray.models.dataset import N_TARGETS, FloatArray, WindowSet
 from gammaray.models.networks import LstmCore, ScaledNetwork, TransformerCore
-from gammaray.models.training import EwcPenalty, TrainingConfig, diagonal_fisher, fit_network, to_tensor
+from gammaray.models.training import (
+    EwcPenalty,
+    TrainingConfig,
+    diagonal_fisher,
+    fit_network,
+    start_linear_part,
+    to_tensor,
+)
 from gammaray.models.windows import check_windows
 from gammaray.operations.errors import BadInput
 
@@ -26,7 +33,7 @@ class NetworkConfig:
     hidden: int = 32
     heads: int = 4
     layers: int = 2
-    dropout: float = 0.1
+    dropout: float = 0.2
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
 
@@ -72,6 +79,7 @@ class TorchForecaster:
             to_tensor(np.nanmean(raw, axis=0)),
             to_tensor(np.maximum(np.nanstd(raw, axis=0), 1e-8)),
         )
+        start_linear_part(self.network, training, self.config.training.ridge)
         figures = fit_network(self.network, training, validation, self.config.training, self.seed)
         self.fitted = True
         return figures

@@ -45,9 +45,13 @@ class ScaledNetwork(nn.Module):
         self.target_mean.copy_(target_mean)
         self.target_scale.copy_(target_scale)
 
+    def scaled_features(self, features: Tensor) -> Tensor:
+        """Features (…, F) in deviations, extremes cut."""
+        return torch.clamp((features - self.feature_mean) / self.feature_scale, -CLIP, CLIP)
+
     def scaled_forecast(self, window: Tensor) -> Tensor:
         """Forecasts (m, 2) in units of the targets' deviations; what the loss is taken on."""
-        scaled = torch.clamp((window - self.feature_mean) / self.feature_scale, -CLIP, CLIP)
+        scaled = self.scaled_features(window)
         out: Tensor = self.core(scaled) + self.linear(scaled[:, -1, :])
         return out
 

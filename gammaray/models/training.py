@@ -18,12 +18,13 @@ from gammaray.models.networks import ScaledNetwork
 class TrainingConfig:
     """How a network is trained; epochs are an upper bound when there is a validation set."""
 
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-3
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-2
     patience: int = 6
     huber_delta: float = 1.5
+    ridge: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,24 @@ def masked_huber(forecast: Tensor, target: Tensor, known: Tensor, weight: Tensor
     per_head = torch.sum(error * mass, dim=0) / torch.clamp(torch.sum(mass, dim=0), min=1e-12)
     heads = torch.clamp(torch.sum(torch.any(known, dim=0)), min=1)
     return torch.sum(per_head) / heads
+
+
+def start_linear_part(network: ScaledNetwork, training: WindowSet, ridge: float) -> None:
+    """Set the linear part to the ridge regression of the scaled targets on the scaled last row, each head on its known targets.
+
+    ridge: penalty on a coefficient, in units of the number of windows.
+    """
+    with torch.no_grad():
+        rows = network.scaled_features(to_tensor(training.inputs[:, -1, :])).double()
+        target, known = scaled_targets(network, training.targets)
+        for head in range(target.shape[1]):
+            x, y = rows[known[:, head]], target[known[:, head], head].double()
+            mean, level = x.mean(dim=0), y.mean()
+            centred = x - mean
+            gram = centred.T @ centred + ridge * len(x) * torch.eye(x.shape[1], dtype=torch.float64)
+            coefficients = torch.linalg.solve(gram, centred.T @ (y - level))
+            network.linear.weight[head] = coefficients.float()
+            network.linear.bias[head] = (level - mean @ coefficients).float()
 
 
 def fit_network(
@@ -136,7 +155,7 @@ def fit_network(
 
 
 def diagonal_fisher(
-    network: ScaledNetwork, windows: WindowSet, huber_delta: float, limit: int = 256
+    network: ScaledNetwork, windows: WindowSet, huber_delta: float, limit: int = 128
 ) -> dict[str, Tensor]:
     """Diagonal empirical Fisher information of every parameter: mean of squared gradients of the loss over single windows.
 
