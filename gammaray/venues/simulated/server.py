@@ -11,21 +11,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 import uvicorn
 
 from gammaray.operations.errors import ConfigurationError
 from gammaray.types.money import MICROS
-from gammaray.types.money import to_micros
 from gammaray.venues.simulated.api import ExchangeApi
 from gammaray.venues.simulated.journal import ExchangeJournal
 from gammaray.venues.simulated.wire.app import create_app
 from gammaray.venues.simulated.wire.auth import DEFAULT_KEY_ID, DEFAULT_SECRET_KEY, Credentials
 from gammaray.venues.simulated.wire.service import VenueService
-
-if TYPE_CHECKING:
-    from gammaray.venues.simulated.scenario.protocol import Scenario
 
 log = logging.getLogger(__name__)
 
@@ -89,25 +85,23 @@ def build_exchange(settings: VenueSettings) -> ExchangeApi:
     """The exchange of the settings. Raises ConfigurationError for dates or data that make no market."""
     from gammaray.venues.simulated.exchange import Exchange
     from gammaray.venues.simulated.model import ExchangeSettings
+    from gammaray.venues.simulated.scenario.build import build_scenario
 
     try:
         account = ExchangeSettings(
             seed=settings.seed, cash=settings.cash_dollars * MICROS, profile=settings.profile, fees=settings.fees
         )
-        return Exchange(_scenario(settings), account)
+        scenario = build_scenario(
+            settings.scenario if settings.data is None else "recorded",
+            seed=settings.seed,
+            first=settings.first,
+            last=settings.last,
+            data=settings.data,
+            steps_per_session=settings.steps_per_session,
+        )
+        return Exchange(scenario, account)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-
-
-def _scenario(settings: VenueSettings) -> Scenario:
-    options: dict[str, Any] = {"seed": settings.seed, "steps_per_session": settings.steps_per_session}
-    if settings.first is not None:
-        options["first"] = settings.first
-    if settings.last is not None:
-        options["last"] = settings.last
-    from gammaray.venues.simulated.scenario.history import history_scenario
-
-    return history_scenario(**options)
 
 
 def build_service(settings: VenueSettings, exchange: ExchangeApi | None = None) -> VenueService:

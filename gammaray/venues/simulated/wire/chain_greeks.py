@@ -29,11 +29,14 @@ def chain_greeks(exchange: ExchangeApi, listed: Iterable[ListedContract]) -> dic
     by_expiry: dict[tuple[str, date], list[ListedContract]] = defaultdict(list)
     for row in listed:
         by_expiry[row.contract.underlying, row.contract.expiration].append(row)
+    forwards: dict[tuple[str, date], float] = {}
+    for underlying in {key[0] for key in by_expiry}:
+        forwards |= implied_forwards(exchange, underlying)
     symbols: list[str] = []
     columns: list[tuple[float, float, float, float, float]] = []
     for (underlying, expiration), rows in by_expiry.items():
         tau = (close_of(exchange, expiration) - now_ns) / YEAR_NS
-        forward = implied_forward(exchange, underlying, expiration)
+        forward = forwards.get((underlying, expiration))
         if tau <= 0 or forward is None:
             continue
         for row in rows:
@@ -61,20 +64,20 @@ def chain_greeks(exchange: ExchangeApi, listed: Iterable[ListedContract]) -> dic
     return answer
 
 
-def implied_forward(exchange: ExchangeApi, underlying: str, expiration: date) -> float | None:
-    """Strike + call − put at the strike where call and put are closest; None without a quoted pair."""
-    calls: dict[float, float] = {}
-    puts: dict[float, float] = {}
+def implied_forwards(exchange: ExchangeApi, underlying: str) -> dict[tuple[str, date], float]:
+    """By (underlying, expiration): strike + call − put at the strike where they are closest; absent without a quoted pair."""
+    mids: dict[date, dict[float, dict[bool, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in exchange.listed(underlying):
-        if row.contract.expiration == expiration:
-            mid = _mid(exchange, row.contract.symbol)
-            if mid is not None:
-                (calls if row.contract.is_call else puts)[row.contract.strike] = mid
-    pairs = [(abs(calls[k] - puts[k]), k) for k in calls.keys() & puts.keys()]
-    if not pairs:
-        return None
-    _, strike = min(pairs)
-    return strike + calls[strike] - puts[strike]
+        mid = _mid(exchange, row.contract.symbol)
+        if mid is not None:
+            mids[row.contract.expiration][row.contract.strike][row.contract.is_call] = mid
+    forwards: dict[tuple[str, date], float] = {}
+    for expiration, strikes in mids.items():
+        pairs = [(abs(sides[True] - sides[False]), strike) for strike, sides in strikes.items() if len(sides) == 2]
+        if pairs:
+            _, strike = min(pairs)
+            forwards[underlying, expiration] = strike + strikes[strike][True] - strikes[strike][False]
+    return forwards
 
 
 def _mid(exchange: ExchangeApi, symbol: str) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -44,7 +45,8 @@ class DataStreams:
         self._roots = roots
         self._limit = limit
         self._encoder = OptionQuoteEncoder()
-        self._underlying: list[str] = []
+        self._underlyings: list[str] = []
+        self._owner: NDArray[np.int64] = np.empty(0, np.int64)
         self._open: dict[str, list[tuple[WebSocket, FeedConnection]]] = {}
         self._trades = 0
 
@@ -59,34 +61,25 @@ class DataStreams:
         if published.trades and self._connections("options") + self._connections("stocks"):
             for trade in published.trades:
                 self._publish_trade(trade)
-        option = np.fromiter((is_option(s) for s in published.symbols), np.bool_, len(published.symbols))
-        rows = np.flatnonzero(option)
-        if len(rows):
-            self._publish_options(published, rows, count)
-        stocks = np.flatnonzero(~option)
-        count.stocks = tuple(published.symbols[i] for i in stocks)
-        for i in stocks:
-            self._publish_stock(published, int(i))
+        options = sum(1 for symbol in published.symbols if is_option(symbol))  # underlyings come last
+        if options:
+            self._publish_options(published, options, count)
+        count.stocks = published.symbols[options:]
+        for i in range(options, len(published.symbols)):
+            self._publish_stock(published, i)
         return count
 
-    def _publish_options(
-        self, published: Published, rows: np.ndarray[Any, np.dtype[np.intp]], count: StepCount
-    ) -> None:
-        symbols = published.symbols
-        ids = np.fromiter((self._encoder.identify(symbols[i]) for i in rows), np.int64, len(rows))
-        # Ids are handed out in order, also to symbols that a client subscribed to before they were quoted.
-        for symbol in self._encoder.symbols(len(self._underlying), int(ids.max()) + 1):
-            root = symbol[:-15]
-            self._underlying.append(self._roots.get(root, root))
-        names = np.array(self._underlying)[ids]
-        count.options.update(_tally(names))
+    def _publish_options(self, published: Published, number: int, count: StepCount) -> None:
+        ids = self._encoder.identify_all(published.symbols[:number])
+        owners = self._owners_of(ids)
+        count.options.update(self._tally(owners))
         quotes = QuoteColumns(
             ts_ns=published.ts_ns,
             ids=ids,
-            bid_cents=published.bid_cents[rows],
-            ask_cents=published.ask_cents[rows],
-            bid_size=published.bid_size[rows],
-            ask_size=published.ask_size[rows],
+            bid_cents=published.bid_cents[:number],
+            ask_cents=published.ask_cents[:number],
+            bid_size=published.bid_size[:number],
+            ask_size=published.ask_size[:number],
         )
         everything: list[tuple[bytes, int]] | None = None
         for connection in self._connections("options"):
@@ -98,9 +91,24 @@ class DataStreams:
                 frames = self._encoder.encode(_select(quotes, mask))
             else:
                 continue
-            count.addressed = count.addressed | Counter(_tally(names[mask]))
+            count.addressed = count.addressed | self._tally(owners[mask])
             for frame, _ in frames:
                 connection.outbox.put(frame)
+
+    def _owners_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For encoder ids: an index into `_underlyings`."""
+        # Ids are handed out in order, also to symbols that a client subscribed to before they were quoted.
+        fresh = self._encoder.symbols(len(self._owner), int(ids.max()) + 1)
+        if fresh:
+            roots = [symbol[:-15] for symbol in fresh]
+            owners = [self._roots.get(root, root) for root in roots]
+            self._underlyings += sorted(set(owners) - set(self._underlyings))
+            added = [self._underlyings.index(owner) for owner in owners]
+            self._owner = np.concatenate([self._owner, np.array(added, np.int64)])
+        return self._owner[ids]
+
+    def _tally(self, owners: NDArray[np.int64]) -> Counter[str]:
+        return Counter({self._underlyings[i]: int(n) for i, n in enumerate(np.bincount(owners)) if n})
 
     def _publish_stock(self, published: Published, i: int) -> None:
         symbol = published.symbols[i]
@@ -233,7 +241,7 @@ def is_option(symbol: str) -> bool:
     return len(symbol) > 15
 
 
-def _select(quotes: QuoteColumns, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> QuoteColumns:
+def _select(quotes: QuoteColumns, mask: NDArray[np.bool_]) -> QuoteColumns:
     return QuoteColumns(
         quotes.ts_ns,
         quotes.ids[mask],
@@ -242,8 +250,3 @@ def _select(quotes: QuoteColumns, mask: np.ndarray[Any, np.dtype[np.bool_]]) -> 
         quotes.bid_size[mask],
         quotes.ask_size[mask],
     )
-
-
-def _tally(names: np.ndarray[Any, np.dtype[np.str_]]) -> dict[str, int]:
-    found, counts = np.unique(names, return_counts=True)
-    return {str(name): int(n) for name, n in zip(found, counts, strict=True)}

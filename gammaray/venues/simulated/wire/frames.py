@@ -8,6 +8,7 @@ written into their places as columns. Nothing is encoded quote by quote.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgpack
@@ -124,6 +125,14 @@ class OptionQuoteEncoder:
         self._row.append(group.used)
         group.used += 1
         return number
+
+    def identify_all(self, symbols: Sequence[str]) -> NDArray[np.int64]:
+        """The ids of many symbols."""
+        try:
+            known = [self._ids[symbol] for symbol in symbols]
+        except KeyError:
+            known = [self.identify(symbol) for symbol in symbols]
+        return np.array(known, np.int64)
 
     def symbols(self, first: int, last: int) -> list[str]:
         """The symbols with ids from `first` to before `last`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -10,11 +9,9 @@ from gammaray.types.clock import format_ns
 from gammaray.types.instruments import is_occ
 from gammaray.types.money import MICROS, format_micros
 from gammaray.venues.simulated.model import ExchangeEvent, ExchangeOrder
+from gammaray.venues.simulated.wire.identifiers import asset_id
 
 NIL_UUID = "00000000-0000-0000-0000-000000000000"
-
-AssetIds = Callable[[str], str]
-"""The asset or contract id of a symbol."""
 
 
 def _time(ns: int | None) -> str | None:
@@ -67,7 +64,7 @@ def _asset_class(symbol: str) -> str:
     return "us_option" if is_occ(symbol) else "us_equity"
 
 
-def order_json(order: ExchangeOrder, asset_ids: AssetIds) -> dict[str, Any]:
+def order_json(order: ExchangeOrder) -> dict[str, Any]:
     """An order; a package with its legs nested, its own symbol, side, class and asset id empty."""
     body = _common(order)
     if order.legs:
@@ -80,12 +77,12 @@ def order_json(order: ExchangeOrder, asset_ids: AssetIds) -> dict[str, Any]:
             "type": order.order_type,
             "side": "",
             "limit_price": _price(order.limit_price),
-            "legs": [leg_json(leg, order, asset_ids) for leg in order.legs],
+            "legs": [leg_json(leg, order) for leg in order.legs],
         }
         return body
     asset_class = _asset_class(order.symbol)
     body |= {
-        "asset_id": asset_ids(order.symbol),
+        "asset_id": asset_id(order.symbol),
         "symbol": order.symbol,
         "asset_class": asset_class,
         # Alpaca writes "" for simple equity orders and "simple" for options.
@@ -100,10 +97,10 @@ def order_json(order: ExchangeOrder, asset_ids: AssetIds) -> dict[str, Any]:
     return body
 
 
-def leg_json(leg: ExchangeOrder, parent: ExchangeOrder, asset_ids: AssetIds) -> dict[str, Any]:
+def leg_json(leg: ExchangeOrder, parent: ExchangeOrder) -> dict[str, Any]:
     """A leg of a package: no price and no type of its own."""
     return _common(leg) | {
-        "asset_id": asset_ids(leg.symbol),
+        "asset_id": asset_id(leg.symbol),
         "symbol": leg.symbol,
         "asset_class": _asset_class(leg.symbol),
         "order_class": "mleg",
@@ -118,9 +115,9 @@ def leg_json(leg: ExchangeOrder, parent: ExchangeOrder, asset_ids: AssetIds) -> 
     }
 
 
-def trade_update_json(event: ExchangeEvent, asset_ids: AssetIds) -> dict[str, Any]:
+def trade_update_json(event: ExchangeEvent) -> dict[str, Any]:
     """A message of the trading stream. `event_id` is the running number of the event as text."""
-    order = order_json(event.order, asset_ids)
+    order = order_json(event.order)
     at = format_ns(event.ts_ns)
     data: dict[str, Any] = {
         "at": at,

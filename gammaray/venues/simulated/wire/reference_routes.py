@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from gammaray.venues.simulated.api import ListedContract
 from gammaray.venues.simulated.wire.errors import json_response, not_found, syntax_error
+from gammaray.venues.simulated.wire.identifiers import asset_id, symbol_of
 from gammaray.venues.simulated.wire.instrument_json import asset_json, calendar_json, clock_json, contract_json
 from gammaray.venues.simulated.wire.paging import page
 from gammaray.venues.simulated.wire.requests import Query
@@ -25,7 +27,6 @@ class ReferenceRoutes:
 
     def __init__(self, service: VenueService) -> None:
         self._exchange = service.exchange
-        self._identifiers = service.identifiers
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -39,14 +40,10 @@ class ReferenceRoutes:
             Route("/v2/corporate_actions/announcements", self.announcements),
         ]
 
-    def _json(self, listed: ListedContract, deliverables: bool) -> dict[str, object]:
+    def _json(self, rows: Iterable[ListedContract], deliverables: bool) -> list[dict[str, object]]:
         previous = previous_session(self._exchange, self._exchange.clock_ns())
-        return contract_json(
-            listed,
-            self._identifiers.id_of(listed.contract.underlying),
-            None if previous is None else previous[0].isoformat(),
-            deliverables,
-        )
+        day = None if previous is None else previous[0].isoformat()
+        return [contract_json(row, asset_id(row.contract.underlying), day, deliverables) for row in rows]
 
     async def contracts(self, request: Request) -> Response:
         """GET /v2/options/contracts: by symbol; without any expiration filter up to the next weekend."""
@@ -65,13 +62,12 @@ class ReferenceRoutes:
         ]
         found.sort(key=lambda listed: listed.contract.symbol)
         rows, token = page(found, query.text("page_token"), query.whole("limit", 100, 1, 10_000))
-        return json_response(
-            {"option_contracts": [self._json(row, deliverables) for row in rows], "next_page_token": token}
-        )
+        return json_response({"option_contracts": self._json(rows, deliverables), "next_page_token": token})
 
     async def contract(self, request: Request) -> Response:
         """GET /v2/options/contracts/{symbol or id}."""
-        return json_response(self._json(self._exchange.contract(request.path_params["symbol_or_id"]), True))
+        (row,) = self._json([self._exchange.contract(request.path_params["symbol_or_id"])], True)
+        return json_response(row)
 
     async def assets(self, request: Request) -> Response:
         """GET /v2/assets: the underlyings."""
@@ -82,14 +78,14 @@ class ReferenceRoutes:
         attributes = {"has_options" if word == "options_enabled" else word for word in query.words("attributes")}
         if status == "inactive" or asset_class != "us_equity" or exchange != "ARCA" or attributes - {"has_options"}:
             return json_response([])
-        return json_response([asset_json(s, self._identifiers.id_of(s)) for s in self._exchange.underlyings()])
+        return json_response([asset_json(s, asset_id(s)) for s in self._exchange.underlyings()])
 
     async def asset(self, request: Request) -> Response:
         """GET /v2/assets/{symbol or id}."""
-        symbol = self._identifiers.symbol_of(request.path_params["symbol_or_id"])
+        symbol = symbol_of(self._exchange, request.path_params["symbol_or_id"])
         if symbol not in self._exchange.underlyings():
             raise not_found(f"asset not found for {request.path_params['symbol_or_id']}")
-        return json_response(asset_json(symbol, self._identifiers.id_of(symbol)))
+        return json_response(asset_json(symbol, asset_id(symbol)))
 
     async def calendar(self, request: Request) -> Response:
         """GET /v2/calendar: sessions between two dates, by default those around the exchange's day."""

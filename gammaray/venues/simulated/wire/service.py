@@ -21,7 +21,6 @@ from gammaray.venues.simulated.wire.account_json import DEFAULT_CONFIGURATION
 from gammaray.venues.simulated.wire.auth import Credentials
 from gammaray.venues.simulated.wire.data_stream import DataStreams, StepCount
 from gammaray.venues.simulated.wire.faults import FaultBoard
-from gammaray.venues.simulated.wire.identifiers import Identifiers
 from gammaray.venues.simulated.wire.requests import ReplaceFields
 from gammaray.venues.simulated.wire.trade_stream import TradeStream
 
@@ -48,7 +47,6 @@ class VenueService:
         self.profile = profile
         self.credentials = credentials or Credentials()
         self.faults = FaultBoard()
-        self.identifiers = Identifiers(exchange)
         self.configuration: dict[str, Any] = dict(DEFAULT_CONFIGURATION)
         self.equity: list[tuple[int, int]] = []
         """(ns, equity in micro-dollars) after each advance of the clock."""
@@ -56,9 +54,7 @@ class VenueService:
         self._journal = journal
         self._since_snapshot = 0
         self._steps_since_snapshot = 0
-        self.trade_stream = TradeStream(
-            self.credentials, self.faults.streams["trade_updates"], self.identifiers.id_of, exchange.last_event_id
-        )
+        self.trade_stream = TradeStream(self.credentials, self.faults.streams["trade_updates"], exchange.last_event_id)
         roots = {
             listed.contract.root: underlying
             for underlying in exchange.underlyings()

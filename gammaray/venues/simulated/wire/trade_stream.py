@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gammaray.venues.simulated.model import ExchangeEvent
 from gammaray.venues.simulated.wire.auth import Credentials
 from gammaray.venues.simulated.wire.faults import StreamFault
-from gammaray.venues.simulated.wire.order_json import AssetIds, trade_update_json
+from gammaray.venues.simulated.wire.order_json import trade_update_json
 from gammaray.venues.simulated.wire.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,9 @@ STREAM = "trade_updates"
 class TradeStream:
     """Every open connection of the trading stream, and the broadcast to those that listen."""
 
-    def __init__(
-        self, credentials: Credentials, fault: StreamFault, asset_ids: AssetIds, last_event_id: Callable[[], int]
-    ) -> None:
+    def __init__(self, credentials: Credentials, fault: StreamFault, last_event_id: Callable[[], int]) -> None:
         self._credentials = credentials
         self._fault = fault
-        self._asset_ids = asset_ids
         self._last_event_id = last_event_id
         self._listeners: set[Outbox] = set()
         self._open: set[WebSocket] = set()
@@ -41,7 +38,7 @@ class TradeStream:
         if not self._listeners:
             return
         for event in events:
-            frame = orjson.dumps(trade_update_json(event, self._asset_ids))
+            frame = orjson.dumps(trade_update_json(event))
             for outbox in self._listeners:
                 outbox.put(frame)
 

@@ -19,7 +19,7 @@ from gammaray.venues.simulated.wire.account_json import (
 )
 from gammaray.venues.simulated.wire.configuration import read_configuration
 from gammaray.venues.simulated.wire.errors import FORBIDDEN, error_body, json_response, not_found, syntax_error
-from gammaray.venues.simulated.wire.identifiers import named_id
+from gammaray.venues.simulated.wire.identifiers import asset_id, named_id, symbol_of
 from gammaray.venues.simulated.wire.order_json import leg_json, order_json
 from gammaray.venues.simulated.wire.positions import available_qty, mark_of
 from gammaray.venues.simulated.wire.requests import Query, quantity, read_object, read_replace, read_ticket
@@ -128,7 +128,7 @@ class TradingRoutes:
     # Orders ---------------------------------------------------------------------------------------------------------
 
     def _order_json(self, order: ExchangeOrder) -> dict[str, Any]:
-        return order_json(order, self._service.identifiers.id_of)
+        return order_json(order)
 
     async def orders(self, request: Request) -> Response:
         """POST, GET and DELETE /v2/orders."""
@@ -189,7 +189,7 @@ class TradingRoutes:
         order = self._exchange.order(order_id)
         if order.parent_id is not None:
             parent = self._exchange.order(order.parent_id)
-            return json_response(leg_json(order, parent, self._service.identifiers.id_of))
+            return json_response(leg_json(order, parent))
         return json_response(self._order_json(order))
 
     async def order_by_client_id(self, request: Request) -> Response:
@@ -206,11 +206,11 @@ class TradingRoutes:
             position,
             mark_of(self._exchange, position.symbol),
             available_qty(self._exchange, position),
-            self._service.identifiers.id_of(position.symbol),
+            asset_id(position.symbol),
         )
 
     def _position(self, symbol_or_id: str) -> ExchangePosition:
-        symbol = self._service.identifiers.symbol_of(symbol_or_id)
+        symbol = symbol_of(self._exchange, symbol_or_id)
         for position in self._exchange.positions():
             if position.symbol == symbol:
                 return position
@@ -280,12 +280,12 @@ class TradingRoutes:
 
     async def exercise(self, request: Request) -> Response:
         """POST /v2/positions/{symbol or contract id}/exercise."""
-        self._service.exercise(self._service.identifiers.symbol_of(request.path_params["symbol_or_id"]))
+        self._service.exercise(symbol_of(self._exchange, request.path_params["symbol_or_id"]))
         return Response(status_code=200)
 
     async def do_not_exercise(self, request: Request) -> Response:
         """POST /v2/positions/{symbol or contract id}/do-not-exercise."""
-        self._service.do_not_exercise(self._service.identifiers.symbol_of(request.path_params["symbol_or_id"]))
+        self._service.do_not_exercise(symbol_of(self._exchange, request.path_params["symbol_or_id"]))
         return Response(status_code=200)
 
 
