@@ -117,16 +117,8 @@ def broadcast(
         name: right_sign(value) if name == "right" else as_float64(name, value) for name, value in arguments.items()
     }
     shape = _broadcast_shape(arrays)
-    size = math.prod(shape)
-    columns = []
-    for array in arrays.values():
-        if array.size == size and array.flags.c_contiguous:
-            columns.append(array.reshape(-1))
-        elif array.size == 1 and not expand:
-            columns.append(np.ascontiguousarray(array).reshape(-1))
-        else:
-            columns.append(np.ascontiguousarray(np.broadcast_to(array, shape)).reshape(-1))
-    result = Broadcast(shape, all(array.ndim == 0 for array in arrays.values()), tuple(columns), arrays)
+    columns = tuple(_column(array, shape, expand) for array in arrays.values())
+    result = Broadcast(shape, all(array.ndim == 0 for array in arrays.values()), columns, arrays)
     if check:
         result.check(domains)
     return result
@@ -164,9 +156,9 @@ def right_sign(right: ArrayLike) -> FloatArray:
     """
     if isinstance(right, str):
         if right == "C":
-            return _CALL
+            return np.array(1.0)
         if right == "P":
-            return _PUT
+            return np.array(-1.0)
         raise ValueError(f"right: expected {_RIGHTS}, was {right!r}")
     array = np.asarray(right)
     if array.dtype.kind == "b":
@@ -198,10 +190,14 @@ def first_index(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 _RIGHTS = "'C' or 'P', +1 or -1, or a bool that is true for a call"
-_CALL = np.array(1.0)
-_PUT = np.array(-1.0)
-_CALL.flags.writeable = False
-_PUT.flags.writeable = False
+
+
+def _column(array: FloatArray, shape: tuple[int, ...], expand: bool) -> FloatArray:
+    if array.size > 1 or expand:
+        array = np.broadcast_to(array, shape) if array.shape != shape else array
+    column = np.ascontiguousarray(array).reshape(-1)
+    # numba compiles a kernel anew for read-only arrays: a copy costs microseconds, that seconds.
+    return column if column.flags.writeable else column.copy()
 
 
 def _broadcast_shape(arrays: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:

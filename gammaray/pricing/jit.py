@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba.core import config
+
+OPTIONS: Mapping[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,12 +31,7 @@ def inlined(function: Function) -> Function:
 
 
 def _compile(function: Function, *, forceinline: bool) -> Function:
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-        "fastmath": {"contract"},
-        "forceinline": forceinline,
-    }
+    options = {**OPTIONS, "forceinline": forceinline}
     try:
         compiled: Function = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
