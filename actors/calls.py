@@ -10,7 +10,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 
-from gammaray.operations.errors import RetryLater
+from gammaray.operations.errors import MustHalt, RetryLater
 
 RESTART_TIMEOUT_S = 60.0
 
@@ -32,13 +32,15 @@ def call(
 ) -> Any:
     """Call an idempotent method and wait for its result, again after a restart of the actor.
 
-    Raises the method's own exception, and RetryLater when the actor is not back within `timeout_s`.
+    Raises the method's own exception, RetryLater when the actor is not back within `timeout_s`, MustHalt when its constructor failed.
     """
     deadline = time.monotonic() + timeout_s
     while True:
         try:
             return ray.get(getattr(handle, method).remote(*args))
         except (ActorUnavailableError, ActorDiedError) as error:
+            if isinstance(error, ActorDiedError) and "creation task" in str(error):
+                raise MustHalt(f"{method}: the actor could not be created: {_last_line(error)}") from error
             if time.monotonic() > deadline:
                 raise RetryLater(f"{method}: the actor did not come back within {timeout_s:.0f} s: {error}") from error
             if on_restart is not None:
@@ -48,3 +50,8 @@ def call(
             if isinstance(error.cause, Exception):
                 raise error.cause from None
             raise
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from gammaray.operations.run_folder import RunFolder
 from gammaray.operations.settings import Settings
@@ -20,8 +19,8 @@ class ActorConfiguration:
     settings: Settings
     folder: RunFolder
     venue_url: str
+    underlyings: tuple[str, ...]
     api_url: str
-    api_key_path: Path
     dashboard_url: str
     key_hashes: tuple[str, ...]
 

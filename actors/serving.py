@@ -83,8 +83,23 @@ class ServeController:
             time.sleep(0.2)
         raise ConfigurationError(f"the Serve application did not start within {timeout_s:.0f} s: {state.get('status')}")
 
-    def set_models(self, config: Mapping[str, Any], models: Mapping[str, Any]) -> None:
+    def set_models(self, config: Mapping[str, Any], models: Mapping[str, Any], revision: int) -> None:
         """Change the routing of models in place: replicas reconfigure without a restart."""
         application = {**config["applications"][0]}
-        application["deployments"] = [{"name": names.DEPLOYMENT, "user_config": {"models": dict(models)}}]
+        user_config = {"models": dict(models), "revision": revision}
+        application["deployments"] = [{"name": names.DEPLOYMENT, "user_config": user_config}]
         self.deploy({**config, "applications": [application]})
+
+    def wait_revision(self, api_url: str, revision: int, timeout_s: float) -> None:
+        """Wait until the API answers with a revision of the routing. Raises RetryLater when it does not in time."""
+        deadline = time.monotonic() + timeout_s
+        seen: object = None
+        while time.monotonic() < deadline:
+            try:
+                seen = self._http.get(f"{api_url}/v1/serving").json().get("revision")
+            except (httpx.HTTPError, ValueError):
+                seen = None
+            if seen == revision:
+                return
+            time.sleep(0.05)
+        raise RetryLater(f"the API serves revision {seen} of the models, not {revision}, after {timeout_s:.0f} s")

@@ -63,6 +63,7 @@ class Replica:
         self.arguments = ApiArguments(**arguments)
         self.hashes = frozenset(self.arguments.api_key_hashes)
         self.forecasts = ForecastServer()
+        self.revision = 0
         self._pending: asyncio.Queue[Served] = asyncio.Queue(LOG_QUEUE)
         self._dropped = 0
         self._flusher: asyncio.Task[None] | None = None
@@ -70,6 +71,7 @@ class Replica:
     def reconfigure(self, user_config: Json) -> None:
         """Apply the routing of models (`user_config` of the deployment): versions load before they replace the old ones."""
         self.forecasts.configure(parse_routing(user_config.get("models", {})))
+        self.revision = int(user_config.get("revision", 0))
 
     async def call(self, actor: str, method: str, *args: Any) -> Any:
         """Call a method of an actor by names. Raises RetryLater when it is away, BadInput when it refuses the input."""
@@ -149,6 +151,10 @@ def _routes(app: FastAPI) -> None:
         except RetryLater as error:
             system = {"live": True, "ready": False, "detail": str(error), "parts": []}
         return {"status": "ok" if system["ready"] else "degraded", "version": __version__, **system}
+
+    @app.get("/v1/serving", tags=["operations"], summary="Revision of the models' routing (no key needed)")
+    async def serving() -> Json:
+        return {"revision": replica().revision}
 
     router = APIRouter(prefix="/v1", dependencies=[Depends(authorized)])
 

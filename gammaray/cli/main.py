@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from typing import cast
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from gammaray import __version__
@@ -22,40 +22,60 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-class LazyCommands(click.Group):
+class LazyCommands(TyperGroup):
     """Imports a command's module when the command is used, so that `gammaray --help` is instant."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names of all commands."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name, None when there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, function, _ = COMMANDS[cmd_name]
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command(cmd_name)(getattr(importlib.import_module(module), function))
-        return cast(click.Command, get_command(app))
+        return get_command(app)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, from the table above: nothing is imported for it."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="gammaray")
-def cli() -> None:
+app = typer.Typer(
+    cls=LazyCommands,
+    name="gammaray",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gammaray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def cli(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """A continual-learning options trading system on Ray."""
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Entry point. An error that the operator must mend is one line on stderr and status 2."""
     from gammaray.operations.errors import ConfigurationError
 
     try:
-        cli(prog_name="gammaray")
+        app(arguments, prog_name="gammaray")
     except ConfigurationError as error:
         print(f"gammaray: {error}", file=sys.stderr)
         raise SystemExit(2) from None

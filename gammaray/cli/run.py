@@ -16,6 +16,8 @@ from gammaray.cli.progress import progress_view
 from gammaray.operations.errors import ConfigurationError
 from gammaray.operations.settings import ScenarioKind, Settings, VenueKind, load_settings
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def _day(value: str | None, option: str) -> date | None:
     if value is None:
@@ -70,7 +72,13 @@ def run(
         },
     )
     stop = threading.Event()
-    previous = {each: signal.signal(each, lambda *_: stop.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    previous = {each: signal.getsignal(each) for each in _SIGNALS}
+
+    def end_on_signals() -> None:
+        for each in _SIGNALS:
+            signal.signal(each, lambda *_: stop.set())
+
+    end_on_signals()
     view = progress_view(sys.stdout)
     try:
         # The job needs Ray, which takes a second to import; wrong options were already refused.
@@ -83,6 +91,7 @@ def run(
             view=view,
             stop=stop,
             started=now.isoformat(timespec="seconds"),
+            on_connected=end_on_signals,
         )
     finally:
         view.close()

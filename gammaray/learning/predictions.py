@@ -117,7 +117,10 @@ def logged(served: Served, underlying: str, target_ns: int) -> tuple[LoggedPredi
 
 
 class PredictionLog:
-    """SQLite file of predictions and outcomes. Appending what is there already changes nothing. One writer; it may be handed to another thread, never used from two at once."""
+    """SQLite file of predictions and outcomes. Appending what is there already changes nothing.
+
+    One writer; it may be handed to another thread, never used from two at once.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self._connection = sqlite3.connect(path, check_same_thread=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,8 +21,13 @@ def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
     return event
 
 
-def _processors() -> list[Any]:
+def _processors(context: Mapping[str, str]) -> list[Any]:
+    def bind(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        # For the whole process: context variables do not reach the threads in which Ray runs an actor's methods.
+        return {**context, **event}
+
     return [
+        bind,
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -48,13 +53,11 @@ def configure_logs(
         target = stream or sys.stderr
         render = structlog.dev.ConsoleRenderer(colors=target.isatty())
     structlog.configure(
-        processors=[*_processors(), render],
+        processors=[*_processors(context), render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=target),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**context)
 
 
 def get_logger(name: str) -> Any:

@@ -35,8 +35,8 @@ class RunFolder:
 
     @property
     def venue_journal(self) -> Path:
-        """The simulated exchange's journal."""
-        return self.path / "venue"
+        """The simulated exchange's journal (SQLite)."""
+        return self.path / "venue.sqlite"
 
     @property
     def history(self) -> Path:
@@ -122,7 +122,7 @@ def create_run_folder(path: Path, settings: Settings, run_id: str, started: str)
     if folder.summary.exists() or folder.journal.exists():
         raise ConfigurationError(f"run folder {path}: holds a run already; choose another --run-dir")
     try:
-        for part in (folder.path, folder.logs, folder.models, folder.learning, folder.history, folder.venue_journal):
+        for part in (folder.path, folder.logs, folder.models, folder.learning, folder.history):
             part.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"run folder {path}: {error.strerror}") from None

@@ -108,7 +108,7 @@ class LearningSettings(_Group):
 
     models: tuple[str, ...] = ("lstm", "transformer")
     enabled: bool = True
-    initial_first_day: date = date(2010, 1, 4)
+    initial_first_day: date = date(2014, 1, 3)
     challenger_traffic_percentage: float = Field(20.0, ge=0, le=100)
 
 

@@ -1,0 +1,278 @@
+"""The desk actor: one account. Strategies decide on every tick; the desk session gates, journals and sends."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import ray
+
+from actors.configuration import ActorConfiguration
+from actors.desk_answers import decision_answer, order_answers, portfolio_answer, signal_answer, signal_from_order
+from actors.forecasting import Forecaster, baseline
+from actors.messages import DeskReport, ForecastReport, MarketSummary, MarketTick, SessionClose
+from actors.process import enter_process
+from actors.venue import trading
+from gammaray.desk.limits import RiskLimits
+from gammaray.desk.reconciliation import ReconciliationReport
+from gammaray.desk.session import DeskSession
+from gammaray.operations.errors import BadInput, RetryLater
+from gammaray.operations.health import Health
+from gammaray.operations.settings import Settings
+from gammaray.storage.sqlite_journal import SqliteJournal
+from gammaray.strategies.delta_hedger import DeltaHedger
+from gammaray.strategies.protocol import MarketView, Strategy
+from gammaray.strategies.variance_premium import VariancePremium, VariancePremiumSettings
+from gammaray.types.clock import Clock, VirtualClock, WallClock
+from gammaray.types.signals import Forecast, Signal, TradingState
+
+EVENT_TIMEOUT_S = 5.0
+SIGNALS_A_STEP = 8
+STALE_ORDER_STEPS = 3
+"""A limit order that rests for so many steps is canceled: its price was made for another market."""
+
+
+def risk_limits(settings: Settings) -> RiskLimits:
+    """The gate's limits from the settings' risk group."""
+    risk = settings.risk
+    return RiskLimits(
+        max_position_size=risk.max_position_size,
+        max_daily_loss=risk.max_daily_loss,
+        halt_daily_loss=min(1.0, 2 * risk.max_daily_loss),
+        max_leverage=risk.max_leverage,
+        max_order_contracts=risk.max_order_contracts,
+        max_order_shares=risk.max_order_shares,
+        price_collar=risk.price_collar,
+        max_quote_age_s=risk.max_quote_age_s,
+        max_orders_per_minute=risk.max_orders_per_minute,
+    )
+
+
+def strategies(settings: Settings) -> list[Strategy]:
+    """The strategies that the settings switch on, in the order in which they are asked."""
+    chosen: list[Strategy] = []
+    if settings.strategy.variance_premium:
+        chosen.append(VariancePremium(VariancePremiumSettings(risk_share=settings.strategy.max_loss_per_position)))
+    if settings.strategy.delta_hedger:
+        chosen.append(DeltaHedger())
+    return chosen
+
+
+@ray.remote(concurrency_groups={"control": 1, "read": 2, "health": 1})
+class DeskActor:
+    """Owns a desk session. One lock guards it; the control lane waits for a step at most, never for a queue of them."""
+
+    def __init__(self, configuration: ActorConfiguration) -> None:
+        self._configuration = configuration
+        self._log = enter_process(configuration, "desk")
+        self._lock = threading.RLock()
+        self._venue = trading(configuration)
+        simulated = bool(configuration.venue_url)
+        self._clock: Clock = VirtualClock(self._venue.clock_ns()) if simulated else WallClock()
+        account = self._venue.account().account_number
+        self._journal = SqliteJournal(configuration.folder.journal)
+        self._session = DeskSession(
+            self._journal, self._venue, risk_limits(configuration.settings), self._clock, account
+        )
+        self._strategies = strategies(configuration.settings)
+        self._forecaster: Forecaster | None = None
+        self._forecasts: dict[str, Forecast] = {}
+        self._tick: MarketTick | None = None
+        self._incidents: list[str] = []
+        self._differences: list[str] = []
+        self._reconciliations = 0
+        self._reconciled(self._session.start())
+        self._log.info("desk_started", account=account, entries=self._session.totals()["journal_entries"])
+
+    # ---- steps
+
+    def on_step(self, tick: MarketTick) -> DeskReport:
+        """One step: the venue's news, the new market, decisions, orders, and their outcome. Repeating a step decides again on the book as
+        it is, so nothing is sent twice."""
+        with self._lock:
+            step = tick.step
+            self._advance(step.ts_ns)
+            self._await_event(step.last_event_id)
+            self._session.pump()
+            self._tick = tick
+            self._session.on_market(tick.snapshots)
+            if step.session_open:
+                self._cancel_stale(step.ts_ns)
+                self._decide(tick)
+            return self._report(tick)
+
+    def on_close(self, closes: tuple[SessionClose, ...]) -> ForecastReport:
+        """After a session: the day is closed in the books, they are compared with the venue's, and the models are asked about tomorrow."""
+        with self._lock:
+            self._session.end_of_session()
+            self._reconciled(self._session.reconcile("session closed"))
+        models = self._configuration.settings.learning.models if self._models_serve(closes) else ()
+        if not models:
+            return ForecastReport(max((close.ts_ns for close in closes), default=0), (), ())
+        if self._forecaster is None:
+            key = self._configuration.folder.api_key.read_text()
+            self._forecaster = Forecaster(self._configuration.api_url, key, models)
+        report = self._forecaster.ask(closes)
+        with self._lock:
+            self._forecasts |= {forecast.underlying: forecast for forecast in report.forecasts}
+        return report
+
+    def close(self) -> tuple[DeskReport | None, dict[str, Any]]:
+        """Cancel what works, compare the books with the venue's, close the journal. Returns the last report and what the summary needs."""
+        with self._lock:
+            self._session.cancel_all("end of run")
+            self._session.pump(backfill=True)
+            self._reconciled(self._session.reconcile("end of run"))
+            self._session.close()
+            report = self._report(self._tick) if self._tick is not None else None
+            return report, {
+                "differences": self._differences,
+                "reconciliations": self._reconciliations,
+                "journal_sha256": self._journal.digest(),
+                "journal_entries": self._session.totals()["journal_entries"],
+            }
+
+    # ---- asked over HTTP
+
+    @ray.method(concurrency_group="read")
+    def check_order(self, order: dict[str, Any]) -> dict[str, Any]:
+        """What the gate would say to an order."""
+        with self._lock:
+            signal = signal_from_order(order, self._clock.now_ns())
+            return decision_answer(self._session.check(signal))
+
+    @ray.method(concurrency_group="read")
+    def submit_order(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send an order through the gate."""
+        with self._lock:
+            signal = signal_from_order(order, self._clock.now_ns())
+            try:
+                decision = self._session.submit(signal)
+            except ValueError as error:
+                raise BadInput("order", str(error)) from None
+            self._session.pump()
+            return decision_answer(decision)
+
+    @ray.method(concurrency_group="read")
+    def orders(self, limit: int) -> list[dict[str, Any]]:
+        """Our orders, newest first."""
+        with self._lock:
+            return order_answers(self._session.desk, limit)
+
+    @ray.method(concurrency_group="read")
+    def portfolio(self) -> dict[str, Any]:
+        """Positions, cash and P&L."""
+        with self._lock:
+            return portfolio_answer(self._session.book(), self._session.totals())
+
+    @ray.method(concurrency_group="read")
+    def signals(self, underlyings: list[str]) -> list[dict[str, Any]]:
+        """What the strategies want now; nothing is sent."""
+        with self._lock:
+            if self._tick is None:
+                raise RetryLater("no market has been seen yet")
+            wanted = self._wanted(self._tick)
+        return [signal_answer(signal) for signal in wanted if not underlyings or signal.underlying in underlyings]
+
+    @ray.method(concurrency_group="control")
+    def set_trading_state(self, state: str, by: str, reason: str) -> dict[str, str]:
+        """ACTIVE, REDUCING or HALTED. A rule may only tighten; a person may do anything."""
+        with self._lock:
+            self._session.set_trading_state(TradingState(state), by, reason)
+            self._incidents.append(f"trading state {state}: {reason}")
+            return {"trading_state": state}
+
+    @ray.method(concurrency_group="health")
+    def health(self) -> Health:
+        """Alive, and whether the books agree."""
+        ready = not self._differences
+        return Health("desk", live=True, ready=ready, detail="; ".join(self._differences[:3]))
+
+    # ---- inside
+
+    def _advance(self, ts_ns: int) -> None:
+        if isinstance(self._clock, VirtualClock):
+            self._clock.advance_to(max(ts_ns, self._clock.now_ns()))
+
+    def _await_event(self, event_id: int) -> None:
+        """In lock-step, wait until the stream has brought the event that the exchange says was its last."""
+        if self._configuration.lock_step and event_id and not self._venue.wait_for_event(event_id, EVENT_TIMEOUT_S):
+            self._log.warning("stream_fell_short", event_id=event_id)
+            self._session.pump(backfill=True)
+
+    def _decide(self, tick: MarketTick) -> None:
+        for signal in self._wanted(tick)[:SIGNALS_A_STEP]:
+            decision = self._session.submit(signal)
+            log = self._log.info if decision.accepted else self._log.warning
+            log(
+                "order" if decision.accepted else "denied",
+                client_order_id=decision.client_order_id,
+                strategy=signal.strategy,
+                purpose=signal.purpose.value,
+                explanation=signal.explanation,
+                rule=decision.rule,
+                reason=decision.reason,
+            )
+            self._settle()
+
+    def _settle(self) -> None:
+        """Take over what an order caused at once; in lock-step everything that the exchange has published by now."""
+        if self._configuration.lock_step:
+            self._await_event(self._venue_event_id())
+        self._session.pump()
+
+    def _venue_event_id(self) -> int:
+        from gammaray.venues.simulated.admin_client import AdminClient
+
+        with AdminClient(self._configuration.venue_url) as admin:
+            return admin.barrier()[1]
+
+    def _wanted(self, tick: MarketTick) -> list[Signal]:
+        forecasts = dict(self._forecasts)
+        for underlying, volatility in tick.baseline_volatility.items():
+            if underlying not in forecasts and np.isfinite(volatility):
+                forecasts[underlying] = baseline(underlying, tick.step.ts_ns, volatility)
+        market = MarketView(tick.step.ts_ns, tick.step.session_close_ns, tick.snapshots, forecasts)
+        return [signal for strategy in self._strategies for signal in strategy.decide(market, self._session.book())]
+
+    def _cancel_stale(self, now_ns: int) -> None:
+        run = self._configuration.settings.run
+        session_ns = 6.5 * 3600 * 1e9
+        age_ns = STALE_ORDER_STEPS * session_ns / run.steps_per_session
+        canceled = False
+        for order in self._session.book().working_orders:
+            if now_ns - order.submitted_ns >= age_ns:
+                self._session.cancel(order.client_order_id)
+                canceled = True
+        if canceled:
+            self._settle()
+
+    def _models_serve(self, closes: tuple[SessionClose, ...]) -> bool:
+        return self._configuration.settings.learning.enabled and any(len(close.window) for close in closes)
+
+    def _reconciled(self, report: ReconciliationReport) -> None:
+        self._reconciliations += 1
+        self._differences = [
+            f"{each.kind} {each.subject}: ours {each.ours}, venue {each.theirs}" for each in report.unresolved
+        ]
+        for difference in report.differences:
+            self._log.warning(
+                "reconciliation", cause=report.cause, **{k: str(v) for k, v in asdict(difference).items()}
+            )
+
+    def _report(self, tick: MarketTick) -> DeskReport:
+        incidents, self._incidents = tuple(self._incidents), []
+        return DeskReport(
+            step=tick.step,
+            book=self._session.book(),
+            totals=self._session.totals(),
+            market=MarketSummary(
+                spots={symbol: snapshot.spot for symbol, snapshot in tick.snapshots.items()},
+                contracts=sum(len(snapshot.table) for snapshot in tick.snapshots.values()),
+                quotes=tick.quotes_seen,
+                surface_rmse=float(np.mean([snapshot.surface_rmse for snapshot in tick.snapshots.values()])),
+            ),
+            incidents=incidents,
+        )

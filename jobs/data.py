@@ -1,0 +1,36 @@
+"""The history that models learn from: imported once into a run's folder, read back as a training set."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from gammaray.features.training import training_frame
+from gammaray.models.dataset import TrainingSet
+from gammaray.operations.run_folder import RunFolder
+from gammaray.operations.settings import ScenarioKind, Settings, VenueKind
+from gammaray.storage.history import History
+from gammaray.storage.history_import import import_sp500
+
+PRICE_SCALE = 0.1
+"""SPY trades at a tenth of the index."""
+_IMPORTED_UNTIL = date(2018, 12, 31)
+
+
+def learns_from_history(settings: Settings) -> bool:
+    """Whether a run's underlying is SPY at a time that the imported history leads up to."""
+    run = settings.run
+    return run.venue is VenueKind.SIMULATED and run.scenario is ScenarioKind.HISTORY
+
+
+def import_history(settings: Settings, folder: RunFolder) -> int:
+    """Import the S&P 500 and VIX up to the day before the run starts: nothing later may be known. Returns how many records were new."""
+    last = min(settings.run.first_day - timedelta(days=1), _IMPORTED_UNTIL)
+    return import_sp500(
+        History(folder.history), settings.learning.initial_first_day, last, underlying="SPY", price_scale=PRICE_SCALE
+    )
+
+
+def training_set(folder: RunFolder, until_ns: int, underlying: str = "SPY") -> TrainingSet:
+    """Everything that was known at `until_ns`, as models take it."""
+    frame = training_frame(History(folder.history), until_ns, underlying=underlying)
+    return TrainingSet.from_arrays(frame.names, frame.version, frame.x, frame.y, frame.ts_ns)
