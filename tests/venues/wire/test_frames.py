@@ -42,16 +42,16 @@ def test_a_frame_is_what_msgpack_packs() -> None:
     assert [(msgpack.unpackb(frame), n) for frame, n in frames] == [(msgpack.unpackb(expected), 1)]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["SPY", "A", "GOOGL", "BRK"]), st.integers(0, 10**7)), min_size=1, max_size=40))
+@given(
+    st.lists(st.tuples(st.sampled_from(["SPY", "A", "GOOGL", "BRK"]), st.integers(0, 10**7)), min_size=1, max_size=40)
+)
 def test_every_quote_arrives_once_with_its_values(quotes: list[tuple[str, int]]) -> None:
     encoder = OptionQuoteEncoder()
     symbols = [f"{root}180216C{i:08d}" for i, (root, _) in enumerate(quotes, start=1)]
     prices = [price for _, price in quotes]
     frames = encoder.encode(columns(encoder, symbols, prices))
     got = {m["S"]: (m["bp"], m["ap"], m["bs"], m["as"]) for frame, _ in frames for m in msgpack.unpackb(frame)}
-    assert got == {
-        s: (p / 100, (p + 5) / 100, p % 90 + 1, p % 70) for s, p in zip(symbols, prices, strict=True)
-    }
+    assert got == {s: (p / 100, (p + 5) / 100, p % 90 + 1, p % 70) for s, p in zip(symbols, prices, strict=True)}
     assert sum(n for _, n in frames) == len(quotes)
 
 

@@ -50,7 +50,8 @@ class DataStreams:
         self._open: dict[str, list[tuple[WebSocket, FeedConnection]]] = {}
         self._trades = 0
 
-    def _connections(self, kind: str) -> list[FeedConnection]:
+    def connections(self, kind: str) -> list[FeedConnection]:
+        """Clients of a kind of feed that subscribed to something."""
         return [c for clients in self._open.values() for _, c in clients if c.kind == kind and c.channels]
 
     # Broadcast ------------------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ class DataStreams:
     def publish(self, published: Published) -> StepCount:
         """Queue the prints and quotes of one time stamp: options first, the underlyings' quotes last."""
         count = StepCount(published.ts_ns)
-        if published.trades and self._connections("options") + self._connections("stocks"):
+        if published.trades and self.connections("options") + self.connections("stocks"):
             for trade in published.trades:
                 self._publish_trade(trade)
         options = sum(1 for symbol in published.symbols if is_option(symbol))  # underlyings come last
@@ -82,7 +83,7 @@ class DataStreams:
             ask_size=published.ask_size[:number],
         )
         everything: list[tuple[bytes, int]] | None = None
-        for connection in self._connections("options"):
+        for connection in self.connections("options"):
             mask = connection.wanted_quotes(ids)
             if mask.all():
                 everything = everything if everything is not None else self._encoder.encode(quotes)
@@ -148,7 +149,7 @@ class DataStreams:
         self._send("stocks", "statuses", symbol, message)
 
     def _send(self, kind: str, channel: str, symbol: str, message: dict[str, Any]) -> None:
-        for connection in self._connections(kind):
+        for connection in self.connections(kind):
             if connection.wants(channel, symbol):
                 connection.send([message])
 

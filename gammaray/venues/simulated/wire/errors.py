@@ -35,7 +35,7 @@ def error_body(reject: ExchangeReject) -> dict[str, Any]:
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return Response(orjson.dumps(content), status, headers, "application/json")
+    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, headers, "application/json")
 
 
 def error_response(reject: ExchangeReject) -> Response:

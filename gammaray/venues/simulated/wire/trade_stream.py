@@ -30,21 +30,22 @@ class TradeStream:
         self._credentials = credentials
         self._fault = fault
         self._last_event_id = last_event_id
-        self._listeners: set[Outbox] = set()
+        self.listeners: set[Outbox] = set()
+        """Connections that asked for trade updates."""
         self._open: set[WebSocket] = set()
 
     def publish(self, events: Sequence[ExchangeEvent]) -> None:
         """Queue events to every listener, each encoded once."""
-        if not self._listeners:
+        if not self.listeners:
             return
         for event in events:
             frame = orjson.dumps(trade_update_json(event))
-            for outbox in self._listeners:
+            for outbox in self.listeners:
                 outbox.put(frame)
 
     async def drained(self) -> None:
         """Wait until everything queued was handed to the sockets."""
-        for outbox in tuple(self._listeners):
+        for outbox in tuple(self.listeners):
             await outbox.drained()
 
     async def disconnect(self) -> None:
@@ -68,7 +69,7 @@ class TradeStream:
             pass
         finally:
             self._open.discard(websocket)
-            self._listeners.discard(outbox)
+            self.listeners.discard(outbox)
             sender.cancel()
 
     async def _converse(self, websocket: WebSocket, outbox: Outbox) -> None:
@@ -107,9 +108,9 @@ class TradeStream:
         answer: dict[str, Any] = {"streams": [STREAM] if listening else [], "last_event_id": str(self._last_event_id())}
         _send(outbox, {"stream": "listening", "data": answer})
         if listening:
-            self._listeners.add(outbox)
+            self.listeners.add(outbox)
         else:
-            self._listeners.discard(outbox)
+            self.listeners.discard(outbox)
 
 
 def _send(outbox: Outbox, content: dict[str, Any]) -> None:
