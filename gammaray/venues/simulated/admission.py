@@ -11,7 +11,7 @@ from gammaray.types.instruments import OptionContract, is_occ
 from gammaray.types.money import CENT, format_micros
 from gammaray.venues.simulated.account import Account
 from gammaray.venues.simulated.board import Board
-from gammaray.venues.simulated.instruments import InstrumentTable, instrument_id
+from gammaray.venues.simulated.instruments import CASH_SETTLED, InstrumentTable, instrument_id
 from gammaray.venues.simulated.ledger import Ledger
 from gammaray.venues.simulated.margin import Holding, option_margin, uncovered_legs
 from gammaray.venues.simulated.model import ExchangeOrder, ExchangeReject, ExchangeSettings, Ticket
@@ -118,6 +118,8 @@ class OrderAdmission:
             return self._admit_option(ticket, row, others)
         if row is None:
             raise business_error(f'asset "{ticket.symbol}" not found')
+        if ticket.symbol in CASH_SETTLED:
+            raise business_error(f'asset "{ticket.symbol}" is not tradable')
         return self._admit_equity(ticket, row, others)
 
     def _check_syntax(self, ticket: Ticket) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from gammaray.types.instruments import OptionContract
+from gammaray.types.instruments import ExerciseStyle, OptionContract
 from gammaray.types.money import CENT, format_micros
 from gammaray.venues.simulated.admission import MarketStatus, forbidden
-from gammaray.venues.simulated.instruments import InstrumentTable
+from gammaray.venues.simulated.instruments import CASH_SETTLED, InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
 from gammaray.venues.simulated.margin import intrinsic_micros
 from gammaray.venues.simulated.model import ExchangeReject
@@ -33,26 +33,29 @@ class OptionEvents:
         self._visible = visible
         self.do_not_exercise: set[str] = set()
 
-    def settle_expiries(self, day: date, official_close: Callable[[str], int]) -> None:
-        """After the close of `day`: every contract that expired is exercised, assigned, or gone.
+    def settle_expiries(self, official_close: Callable[[str], int]) -> None:
+        """After a close: every contract that has stopped trading is exercised, assigned, or gone.
 
         official_close: closing price of an underlying in cents. In the money by at least a cent means exercise, but for long positions whose
         holder asked not to.
         """
         for position in self._ledger.positions():
-            contract = self._contract(position.symbol)
-            if contract is None or contract.expiration != day:
+            row = self._table.row_of[position.symbol]
+            contract = self._table.contracts[row]
+            if contract is None or self._table.expiry_ns(row) > self._status.now_ns:
                 continue
             gain = intrinsic_micros(contract, official_close(contract.underlying) * CENT)
             if gain < CENT or (position.signed_qty > 0 and position.symbol in self.do_not_exercise):
                 self._expire(contract, position.signed_qty)
             else:
-                self._deliver(contract, position.signed_qty)
-        self.do_not_exercise = {symbol for symbol in self.do_not_exercise if self._lives(symbol, day)}
+                self._deliver(contract, position.signed_qty, gain)
+        self.do_not_exercise.clear()
 
     def exercise(self, symbol: str) -> None:
         """Exercise the whole long position now (American style). Raises ExchangeReject."""
         contract, held = self._held(symbol)
+        if contract.exercise_style is ExerciseStyle.EUROPEAN:
+            raise forbidden("european options cannot be exercised before expiration")
         if held < 0:
             raise ExchangeReject(403, 40310001, "unable to exercise a short position")
         if symbol in self.do_not_exercise:
@@ -67,7 +70,7 @@ class OptionEvents:
             raise forbidden(
                 f"insufficient underlying qty to exercise (required: {held * contract.multiplier}, available: {max(shares, 0)})"
             )
-        self._deliver(contract, held)
+        self._deliver(contract, held, 0)
 
     def mark_do_not_exercise(self, symbol: str, day: date) -> None:
         """Let a long position that expires today lapse even when it ends in the money. Raises ExchangeReject."""
@@ -81,9 +84,9 @@ class OptionEvents:
     def assign(self, symbol: str, qty: int) -> None:
         """Assign `qty` contracts of a short position now. Raises ExchangeReject when not that many are short."""
         contract, held = self._held(symbol)
-        if qty <= 0 or held > -qty:
+        if qty <= 0 or held > -qty or contract.exercise_style is ExerciseStyle.EUROPEAN:
             raise forbidden(f"cannot assign {qty} of a position of {held} {symbol}")
-        self._deliver(contract, -qty)
+        self._deliver(contract, -qty, 0)
 
     def _held(self, symbol: str) -> tuple[OptionContract, int]:
         contract = self._contract(symbol)
@@ -96,22 +99,23 @@ class OptionEvents:
         row = self._table.row_of.get(symbol)
         return None if row is None else self._table.contracts[row]
 
-    def _lives(self, symbol: str, day: date) -> bool:
-        contract = self._contract(symbol)
-        return contract is not None and contract.expiration > day
-
     def _expire(self, contract: OptionContract, held: int) -> None:
         self._ledger.remove(contract.symbol, held)
         self._add("OPEXP", self._records.next_id(), contract.symbol, -held, None, 0, "Option Expiry")
 
-    def _deliver(self, contract: OptionContract, held: int) -> None:
-        """Exercise (held > 0) or assignment (held < 0): the option goes, shares change hands at the strike."""
+    def _deliver(self, contract: OptionContract, held: int, gain: int) -> None:
+        """Exercise (held > 0) or assignment (held < 0): the option goes, shares change hands at the strike; an index option pays its `gain`."""
         group = self._records.next_id()
         self._ledger.remove(contract.symbol, held)
         if held > 0:
             self._add("OPEXC", group, contract.symbol, -held, None, 0, "Option Exercise")
         else:
             self._add("OPASN", group, contract.symbol, -held, None, 0, "Option Assignment")
+        if contract.underlying in CASH_SETTLED:
+            paid = held * gain * contract.multiplier
+            self._ledger.cash += paid
+            self._add("OPCSH", group, "", 0, None, paid, f"Option Cash Settlement {contract.symbol}")
+            return
         shares = held * contract.multiplier * (1 if contract.is_call else -1)
         amount = -shares * contract.strike_micros
         self._ledger.cash += amount

@@ -290,8 +290,9 @@ def update_of(event: ExchangeEvent) -> OrderUpdate:
 
 
 def activity_of(row: ExchangeActivity) -> Activity:
-    """A row of account activities."""
-    kind = ActivityKind(row.activity_type)
+    """A row of account activities; a type that we have no kind for moves cash alone and keeps its name."""
+    known = row.activity_type in {kind.value for kind in ActivityKind}
+    kind = ActivityKind(row.activity_type) if known else ActivityKind.CASH
     sold = kind is ActivityKind.FILL and row.side == "sell"
     return Activity(
         activity_id=row.activity_id,
@@ -304,7 +305,7 @@ def activity_of(row: ExchangeActivity) -> Activity:
         group_id=row.group_id,
         order_id=row.order_id,
         execution_id=row.execution_id,
-        sub_kind=row.fill_type if kind is ActivityKind.FILL else row.sub_type,
+        sub_kind=row.fill_type or row.sub_type or ("" if known else row.activity_type),
     )
 
 

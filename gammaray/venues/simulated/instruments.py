@@ -15,6 +15,9 @@ from gammaray.types.instruments import OptionContract
 PENNY_UNDERLYINGS = frozenset({"SPY", "QQQ", "IWM"})
 """Options that trade in cents at every price; others of the penny programme in 5 cents from $3 on."""
 
+CASH_SETTLED = frozenset({"SPX", "NDX", "RUT", "VIX", "XSP"})
+"""Indices: their options are European and pay cash, and they are not traded themselves."""
+
 
 @lru_cache(maxsize=65_536)
 def instrument_id(symbol: str) -> str:

@@ -134,11 +134,11 @@ class SessionStep:
         x = self._x
         x.status.is_open = False
         x.entry.expire_day_orders()
-        rows = frame.rows
+        rows = np.array(sorted(x.status.listed), dtype=np.int64)
         x.board.close_cents[rows] = (x.board.bid[rows] + x.board.ask[rows]) // 2
         for symbol in x.table.underlyings:
             x.board.close_cents[x.table.row_of[symbol]] = x.scenario.official_close(symbol, frame.day)
-        x.option_events.settle_expiries(frame.day, lambda symbol: x.scenario.official_close(symbol, frame.day))
+        x.option_events.settle_expiries(lambda symbol: x.scenario.official_close(symbol, frame.day))
         for kind, amount in x.fees.charge():
             x.ledger.cash -= amount
             x.records.add_activity(
@@ -150,5 +150,5 @@ class SessionStep:
                 description=f"{kind} fee for proceeds on {frame.day}",
             )
         x.accounting.roll_day()
-        expired = [row for row in rows[: -len(x.table.underlyings)].tolist() if x.table.expiry_ns(row) <= frame.ts_ns]
+        expired = [row for row in rows.tolist() if x.table.expiry_ns(row) <= frame.ts_ns]
         x.board.withdraw(np.array(expired, dtype=np.int64))

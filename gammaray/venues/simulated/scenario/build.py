@@ -41,5 +41,5 @@ def build_scenario(
     if data is not None:
         from gammaray.venues.simulated.scenario.recorded import recorded_scenario
 
-        return recorded_scenario(data, seed=seed, first=first, last=last)
+        return recorded_scenario(data, first=first, last=last)
     raise ValueError(f"name: expected one of {', '.join(SCENARIOS)}, was {name!r}")

@@ -85,6 +85,7 @@ class GeneratedScenario:
         self._listed: list[NDArray[np.int32]] = []
         self._strikes: dict[tuple[str, date], set[int]] = {}
         self._bars = {path.symbol: path.before + tuple(session_bar(d, calendar) for d in path.days) for path in paths}
+        self._interest: dict[int, int] = {}
         self._noise: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
 
     def _plan_steps(self) -> list[_Step]:
@@ -141,9 +142,13 @@ class GeneratedScenario:
         contract = self.table.contracts[row]
         if contract is None:
             raise ValueError(f"row: {row} is an underlying")
+        known = self._interest.get(row)
+        if known is not None:
+            return known
         draw = np.random.default_rng([self._seed, _LISTING_STREAM, row]).standard_normal()
         round_strike = 3.0 if contract.strike_milli % 5000 == 0 else 1.0
-        return int(1500 * round_strike * np.exp(1.2 * float(draw)))
+        self._interest[row] = int(1500 * round_strike * np.exp(1.2 * float(draw)))
+        return self._interest[row]
 
     def official_close(self, underlying: str, day: date) -> int:
         """The closing price in cents."""

@@ -119,5 +119,6 @@ def _nominal_close_ns(day: date) -> int:
 def _daily_bar(i: int, *, calendar_close_ns: int) -> DailyBar:
     day, open_, high, low, close, volume = index_history()[i]
     points = _INDEX_POINTS_PER_SHARE
-    bar = Bar(midnight_ns(day), open_ / points, high / points, low / points, close / points, np.floor(volume / 40))
+    prices = (float(value) / points for value in (open_, high, low, close))
+    bar = Bar(midnight_ns(day), *prices, float(volume // 40))
     return DailyBar(day, calendar_close_ns, bar)
