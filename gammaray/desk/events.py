@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gammaray.desk.limits import RiskLimits
 from gammaray.types.account import Activity, OrderUpdate, VenueOrder
 from gammaray.types.signals import Signal, TradingState
 
@@ -31,6 +32,15 @@ class DeskOpened:
     cash: int
     positions: tuple[OpeningPosition, ...]
     last_activity_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSet:
+    """These limits are in force from now on."""
+
+    ts_ns: int
+    limits: RiskLimits
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +74,14 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class OrderIntended:
-    """The gate passed a signal. Journaled before the order leaves."""
+    """The gate passed a signal. Journaled before the order leaves. `rate_level_ns`: the order rate's bucket with it."""
 
     ts_ns: int
     client_order_id: str
     signal: Signal
     closes: tuple[bool, ...]
     reserved: Reservation
+    rate_level_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class ReplaceIntended:
     qty: int
     limit_price: int | None
     reserved: Reservation
+    rate_level_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +291,7 @@ class Anomaly:
 
 Event = (
     DeskOpened
+    | LimitsSet
     | DayStarted
     | DayEnded
     | OrderIntended

@@ -25,11 +25,12 @@ class Marks:
         self._desk = desk
         self._snapshots: dict[str, ChainSnapshot] = {}
         self._rows: dict[str, tuple[ContractTable, int, NDArray[np.int64], NDArray[np.int64]]] = {}
-        desk.quote_new_symbols = self.quote_new_symbols
+        desk.decisions.quote_new_symbols = self.quote_new_symbols
 
-    def newest(self, underlying: str) -> ChainSnapshot | None:
-        """The newest snapshot of an underlying."""
-        return self._snapshots.get(underlying)
+    @property
+    def newest(self) -> tuple[ChainSnapshot, ...]:
+        """The newest snapshot of each underlying."""
+        return tuple(self._snapshots.values())
 
     def update(self, snapshot: ChainSnapshot) -> None:
         """Take a snapshot over; an older one than the last is ignored."""
@@ -37,7 +38,7 @@ class Marks:
         if last is not None and (snapshot.ts_ns, snapshot.version) < (last.ts_ns, last.version):
             return
         self._snapshots[snapshot.underlying] = snapshot
-        self._desk.open_sessions[snapshot.underlying] = snapshot.session_open
+        self._desk.decisions.open_sessions[snapshot.underlying] = snapshot.session_open
         self._write(snapshot)
 
     def quote_new_symbols(self, symbols: list[str]) -> None:
@@ -55,7 +56,7 @@ class Marks:
         share = store.find(snapshot.underlying)
         if share is not None:
             _write_share(quotes[share], snapshot)
-        self._desk.market_changed()
+        self._desk.books.touch()
 
     def _known_rows(self, snapshot: ChainSnapshot) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         known = len(self._desk.store.symbols)

@@ -23,8 +23,8 @@ def book_view(desk: Desk, now_ns: int) -> BookView:
         equity=equity,
         start_of_day_equity=int(account["start_of_day_equity"]),
         positions=positions(desk),
-        strategy_positions=desk.strategies.views(),
-        working_orders=tuple(working_order(desk, record) for record in desk.working.values()),
+        strategy_positions=desk.books.strategies.views(),
+        working_orders=tuple(working_order(desk, record) for record in desk.books.working.values()),
     )
 
 
@@ -59,7 +59,7 @@ def working_order(desk: Desk, record: OrderRecord) -> WorkingOrder:
 
 def totals(desk: Desk) -> dict[str, Any]:
     """Figures of the run so far; money in micro-dollars. Fees are not in the realised profit."""
-    desk.refresh()
+    desk.books.refresh()
     book = desk.store.book
     account, valuation = book.account[0], book.valuation[0]
     by_state = {state.name: 0 for state in OrderState}
@@ -69,7 +69,7 @@ def totals(desk: Desk) -> dict[str, Any]:
         packages += record.is_package and int(book.orders[record.row]["filled_qty"]) > 0
     return {
         "orders_by_state": {name: count for name, count in by_state.items() if count},
-        "denials_by_rule": dict(sorted(desk.memory.denials.items())),
+        "denials_by_rule": dict(sorted(desk.books.memory.denials.items())),
         "multi_leg_fills": packages,
         "executions": int(account["executions"]),
         "fees": int(account["fees"]),
@@ -84,14 +84,14 @@ def totals(desk: Desk) -> dict[str, Any]:
         "dollar_gamma_1pct": int(valuation["gamma"]),
         "dollar_vega_point": int(valuation["vega"]),
         "open_positions": sum(1 for qty in book.positions["qty"][: len(desk.store.symbols)] if qty),
-        "working_orders": len(desk.working),
-        "external_orders": len(desk.memory.external_orders),
-        "external_fills": desk.memory.external_fills,
-        "anomalies": desk.memory.anomalies,
-        "reconciliation_differences": desk.memory.differences,
+        "working_orders": len(desk.books.working),
+        "external_orders": len(desk.books.memory.external_orders),
+        "external_fills": desk.books.memory.external_fills,
+        "anomalies": desk.books.memory.anomalies,
+        "reconciliation_differences": desk.books.memory.differences,
         "trading_state": desk.trading_state.value,
         "strategies": {
             name: {"net_cash": result.net_cash, "executions": result.executions}
-            for name, result in sorted(desk.strategies.results.items())
+            for name, result in sorted(desk.books.strategies.results.items())
         },
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gammaray.desk.limits import RiskLimits
 from gammaray.types.orders import OrderLeg
 from gammaray.types.signals import Signal
 
@@ -37,10 +38,18 @@ class OrderRecord:
         """Whether the order has several legs."""
         return len(self.legs) > 1
 
-    def intent(self) -> str:
-        """What the order is for: two working orders of one intent are one too many."""
-        legs = ",".join(f"{leg.symbol}{leg.side.sign * leg.ratio_qty:+d}" for leg in self.legs)
-        return f"{self.signal.strategy}|{self.signal.position_id}|{self.signal.purpose.value}|{legs}"
+    def leg_of(self, symbol: str) -> int:
+        """Number of the leg in a symbol, -1 when there is none."""
+        for k, leg in enumerate(self.legs):
+            if leg.symbol == symbol:
+                return k
+        return -1
+
+
+def intent_key(signal: Signal) -> str:
+    """What an order is for: two working orders with one intent are one too many."""
+    legs = ",".join(f"{leg.symbol}{leg.side.sign * leg.ratio_qty:+d}" for leg in signal.legs)
+    return f"{signal.strategy}|{signal.position_id}|{signal.purpose.value}|{legs}"
 
 
 @dataclass(slots=True)
@@ -63,4 +72,5 @@ class Memory:
     denials: dict[str, int] = field(default_factory=dict)
     executed_packages: int = 0
     venue_ids: dict[str, str] = field(default_factory=dict)
-    """Our id of each venue order id, legs of packages included where the venue names them."""
+    """Our id of each venue order id."""
+    limits: RiskLimits = field(default_factory=RiskLimits)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gammaray.desk import commands, events
+from gammaray.desk.books import TRADING_STATES
 from gammaray.desk.codec import decode, encode
 from gammaray.desk.commands import Command
 from gammaray.desk.courier import Courier
-from gammaray.desk.desk import TRADING_STATES, Desk
+from gammaray.desk.desk import Desk
 from gammaray.desk.events import Difference, DifferenceKind, Event
 from gammaray.desk.limits import RiskLimits
 from gammaray.desk.marks import Marks
@@ -23,7 +24,6 @@ from gammaray.desk.reconciliation import (
     quantity_gaps,
     unexplained,
 )
-from gammaray.desk.state import restore, snapshot
 from gammaray.desk.view import BookView
 from gammaray.market.snapshot import ChainSnapshot
 from gammaray.operations.errors import MustHalt
@@ -92,7 +92,7 @@ class DeskSession:
         self.account = account
         self.limits = limits
         self.settings = settings or SessionSettings()
-        self.desk = Desk(limits)
+        self.desk = Desk()
         self.marks = Marks(self.desk)
         self.venue_errors = 0
         self._order_prefix = order_prefix
@@ -112,9 +112,11 @@ class DeskSession:
         self._replay()
         if not self._sequence:
             self._open()
-        elif self.desk.memory.account != self.account:
-            raise MustHalt(f"account: the journal is of {self.desk.memory.account!r}, not {self.account!r}")
-        for record in list(self.desk.working.values()):
+        elif self.desk.books.memory.account != self.account:
+            raise MustHalt(f"account: the journal is of {self.desk.books.memory.account!r}, not {self.account!r}")
+        if self.desk.books.limits != self.limits:
+            self._run(events.LimitsSet(self.clock.now_ns(), self.limits, "settings"))
+        for record in list(self.desk.books.working.values()):
             if record.cancel_wanted and record.venue_order_id:
                 self._courier.failed_cancels[record.client_order_id] = record.venue_order_id
         self._courier.backfill_due = True
@@ -124,7 +126,7 @@ class DeskSession:
         saved = self.journal.load_snapshot()
         after = 0
         if saved is not None:
-            self.desk = restore(saved.state, self.limits)
+            self.desk = Desk.restored(saved.state)
             self.marks = Marks(self.desk)
             after = saved.sequence
         self._sequence = self._snapshot_at = after
@@ -171,9 +173,9 @@ class DeskSession:
             opened = opened or chain.session_open
         now_ns = self.clock.now_ns()
         day = to_datetime(now_ns).astimezone(NEW_YORK).date().isoformat()
-        if opened and day != self.desk.memory.day:
-            self._run(events.DayStarted(now_ns, day, self.desk.memory.closing_equity or self.desk.equity))
-        breach = self.desk.breach(now_ns)
+        if opened and day != self.desk.books.memory.day:
+            self._run(events.DayStarted(now_ns, day, self.desk.books.memory.closing_equity or self.desk.equity))
+        breach = self.desk.decisions.breach(now_ns)
         if breach is not None:
             self._change_state(breach)
 
@@ -192,19 +194,17 @@ class DeskSession:
         desk = self.desk
         if any(desk.store.find(leg.symbol) is None for leg in signal.legs):
             # Unknown symbols would get rows: decide on a copy.
-            desk = restore(snapshot(desk), self.limits)
+            desk = Desk.restored(desk.snapshot())
             copied = Marks(desk)
-            for name in self.desk.open_sessions:
-                chain = self.marks.newest(name)
-                if chain is not None:
-                    copied.update(chain)
+            for chain in self.marks.newest:
+                copied.update(chain)
         event = desk.decide(signal, self.clock.now_ns())
         if isinstance(event, events.OrderIntended):
             return Decision(True, "", OrderState.INITIALIZED)
         return Decision(False, "", OrderState.DENIED, event.rule, event.limit, event.value, event.subject)
 
     def _decision(self, event: events.OrderIntended | events.OrderDenied) -> Decision:
-        record = self.desk.by_client_id[event.client_order_id]
+        record = self.desk.books.by_client_id[event.client_order_id]
         state = self.desk.order_state(record)
         if isinstance(event, events.OrderDenied):
             return Decision(False, record.client_order_id, state, event.rule, event.limit, event.value, event.subject)
@@ -215,7 +215,7 @@ class DeskSession:
     def cancel(self, client_order_id: str, by: str = "strategy") -> None:
         """Ask for a cancel; always passes. Raises KeyError for an id that is not ours."""
         self._check()
-        if client_order_id not in self.desk.by_client_id:
+        if client_order_id not in self.desk.books.by_client_id:
             raise KeyError(client_order_id)
         self._run(events.CancelRequested(self.clock.now_ns(), client_order_id, by))
 
@@ -224,7 +224,7 @@ class DeskSession:
         self._check()
         wanted = [
             record.client_order_id
-            for record in self.desk.working.values()
+            for record in self.desk.books.working.values()
             if not record.cancel_wanted and (only is None or record.signal.purpose is only)
         ]
         for client_order_id in wanted:
@@ -279,13 +279,13 @@ class DeskSession:
     def _chase(self) -> None:
         """Look up orders whose outcome is unknown, and repeat cancels that may not have arrived."""
         for client_order_id, venue_order_id in list(self._courier.failed_cancels.items()):
-            record = self.desk.by_client_id[client_order_id]
+            record = self.desk.books.by_client_id[client_order_id]
             if self.desk.order_state(record).is_terminal:
                 del self._courier.failed_cancels[client_order_id]
             else:
                 self._perform([commands.SendCancel(client_order_id, venue_order_id)])
         now_ns = self.clock.now_ns()
-        for record in self.desk.unknown_orders():
+        for record in [one for one in self.desk.books.working.values() if one.unknown]:
             waited = now_ns - int(self.desk.store.book.orders[record.row]["intended_ns"])
             if record.misses >= self.settings.lookup_misses and waited >= self.settings.lookup_grace_s * NANOS:
                 self._run(events.NeverArrived(now_ns, record.client_order_id))
@@ -295,21 +295,21 @@ class DeskSession:
     def _backfill(self) -> None:
         """Orders and activities from where we may have missed some."""
         desk = self.desk
-        since = desk.memory.reconciled_ns
-        for record in desk.unconfirmed.values():
+        since = desk.books.memory.reconciled_ns
+        for record in desk.books.unconfirmed.values():
             since = min(since, int(desk.store.book.orders[record.row]["intended_ns"]))
         # The venue's clock and ours need not agree to the second.
         listed = self.venue.orders(status="all", after_ns=max(0, since - 60 * NANOS))
         rows = self.venue.activities(after_id=self._lookback_id())
         now_ns = self.clock.now_ns()
         self._courier.backfill_due = False
-        self._run(*(events.OrderSeen(now_ns, order) for order in listed if desk.is_news(order)))
-        self._run(*(events.ActivityReceived(now_ns, row) for row in rows if desk.is_new_activity(row)))
+        self._run(*(events.OrderSeen(now_ns, order) for order in listed if desk.flow.is_news(order)))
+        self._run(*(events.ActivityReceived(now_ns, row) for row in rows if desk.ledger.is_new(row)))
         self._courier.backfill_due = False
 
     def _lookback_id(self) -> str:
         """The newest activity id that is old enough for no late row to come before it."""
-        memory = self.desk.memory
+        memory = self.desk.books.memory
         edge = to_datetime(max(0, memory.last_ts_ns - self.settings.activity_lookback_days * _DAY_NS))
         stamp = f"{edge:%Y%m%d%H%M%S}"
         newest = memory.first_activity_id
@@ -327,8 +327,8 @@ class DeskSession:
         """
         self._check()
         began_ns = self.clock.now_ns()
-        external_before = set(self.desk.memory.external_orders)
-        external_fills = self.desk.memory.external_fills
+        external_before = set(self.desk.books.memory.external_orders)
+        external_fills = self.desk.books.memory.external_fills
         for _ in range(self.settings.reconcile_attempts):
             self._drain()
             self._chase()
@@ -372,7 +372,7 @@ class DeskSession:
         for order in self.venue.orders(status="open"):
             listed.setdefault(order.client_order_id, []).append(order)
         for client_order_id, copies in listed.items():
-            if len(copies) > 1 and client_order_id in self.desk.by_client_id:
+            if len(copies) > 1 and client_order_id in self.desk.books.by_client_id:
                 text = ", ".join(copy.venue_order_id for copy in copies)
                 found.append(
                     Difference(
@@ -395,7 +395,7 @@ class DeskSession:
                 )
                 if agreed:
                     self._run(events.OrderSettled(self.clock.now_ns(), record.client_order_id, record.venue_filled_qty))
-        for record in list(self.desk.working.values()):
+        for record in list(self.desk.books.working.values()):
             if record.unknown or record.client_order_id in listed:
                 continue
             # Not open at the venue: it is done there, or lost. The look-up says which.
@@ -416,10 +416,10 @@ class DeskSession:
         today = to_datetime(self.clock.now_ns()).astimezone(NEW_YORK).date()
         orders = (
             {order.venue_order_id: order for order in self.venue.orders(status="all")}
-            if (set(self.desk.memory.external_orders) - before)
+            if (set(self.desk.books.memory.external_orders) - before)
             else {}
         )
-        for venue_order_id, status in self.desk.memory.external_orders.items():
+        for venue_order_id, status in self.desk.books.memory.external_orders.items():
             if venue_order_id in before:
                 continue
             order = orders.get(venue_order_id)
@@ -427,7 +427,7 @@ class DeskSession:
             expiring = any(is_occ(symbol) and parse_occ(symbol).expiration == today for symbol in symbols)
             kind = DifferenceKind.LIQUIDATED if expiring else DifferenceKind.EXTERNAL_ORDER
             found.append(Difference(kind, venue_order_id, "none", status, True, "recorded, fills booked"))
-        fills = self.desk.memory.external_fills - fills_before
+        fills = self.desk.books.memory.external_fills - fills_before
         if fills > 0:
             found.append(
                 Difference(DifferenceKind.EXTERNAL_FILL, "fills", "0", str(fills), True, "booked from the activities")
@@ -435,7 +435,7 @@ class DeskSession:
         return found
 
     def _uncovered(self) -> list[Difference]:
-        self.desk.refresh()
+        self.desk.books.refresh()
         book = self.desk.store.book
         found = []
         for row, name in enumerate(self.desk.store.underlying_names):
@@ -447,7 +447,7 @@ class DeskSession:
                 group = int(book.groups[group]["next"])
             share = int(book.exposures[row]["share"])
             shares = int(book.positions[share]["qty"]) if share >= 0 else 0
-            if calls > max(0, shares) or (puts and self.limits.defined_risk_only):
+            if calls > max(0, shares) or (puts and self.desk.books.limits.defined_risk_only):
                 text = f"short calls on {calls} shares, short puts on {puts}"
                 found.append(
                     Difference(DifferenceKind.UNCOVERED_SHORT, name, text, f"{shares} shares", False, "reduce; close")
@@ -458,7 +458,7 @@ class DeskSession:
         """After the close: the last news, the day's equity in the journal, a snapshot. Returns the equity in micro-dollars."""
         self.pump(backfill=True)
         equity = self.desk.equity
-        self._run(events.DayEnded(self.clock.now_ns(), self.desk.memory.day, equity))
+        self._run(events.DayEnded(self.clock.now_ns(), self.desk.books.memory.day, equity))
         self._save_snapshot()
         return equity
 
@@ -519,12 +519,12 @@ class DeskSession:
     def _is_worth_keeping(self, event: Event) -> bool:
         """A look-up that says nothing new is not journaled."""
         if isinstance(event, events.OrderSeen):
-            return self.desk.is_news(event.order)
+            return self.desk.flow.is_news(event.order)
         if isinstance(event, events.LookUpMissed):
-            record = self.desk.by_client_id[event.client_order_id]
+            record = self.desk.books.by_client_id[event.client_order_id]
             return record.unknown and record.misses < self.settings.lookup_misses
         return True
 
     def _save_snapshot(self) -> None:
-        self.journal.save_snapshot(Snapshot(self._sequence, snapshot(self.desk)))
+        self.journal.save_snapshot(Snapshot(self._sequence, self.desk.snapshot()))
         self._snapshot_at = self._sequence

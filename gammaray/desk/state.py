@@ -1,12 +1,11 @@
-"""The durable state of a desk as bytes, and back. Equal histories give equal bytes."""
+"""The durable state of a desk as bytes, and back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gammaray.desk.books import Books
 from gammaray.desk.codec import dump, load
-from gammaray.desk.desk import Desk
-from gammaray.desk.limits import RiskLimits
 from gammaray.desk.records import Memory, OrderRecord
 from gammaray.desk.store import DURABLE, Store
 from gammaray.desk.strategy_book import StrategyBook
@@ -27,29 +26,28 @@ class _Frame:
     moves: PresumedMoves
 
 
-def snapshot(desk: Desk) -> bytes:
-    """Everything that journaled events have made of the desk; nothing that depends on quotes."""
+def snapshot_books(books: Books) -> bytes:
+    """JSON of names and memory, with the arrays' bytes in hexadecimal."""
     return dump(
         _Frame(
             VERSION,
-            desk.store.symbols,
-            {field: desk.store.used(field).tobytes().hex() for field in DURABLE},
-            desk.memory,
-            desk.records,
-            desk.strategies,
-            desk.fills,
-            desk.moves,
+            books.store.symbols,
+            {field: books.store.used(field).tobytes().hex() for field in DURABLE},
+            books.memory,
+            books.records,
+            books.strategies,
+            books.fills,
+            books.moves,
         )
     )
 
 
-def restore(state: bytes, limits: RiskLimits | None = None) -> Desk:
-    """The desk of a snapshot, without quotes. Raises ValueError when the bytes are none of this version."""
+def restore_books(state: bytes) -> Books:
+    """The books of a snapshot. Raises ValueError when the bytes are none of this version."""
     frame = load(_Frame, state)
     if frame.version != VERSION:
         raise ValueError(f"version: expected {VERSION}, was {frame.version}")
-    desk = Desk(limits)
-    desk.take_over(
+    return Books.restored(
         Store.restored(frame.symbols, {field: bytes.fromhex(text) for field, text in frame.arrays.items()}),
         frame.memory,
         frame.records,
@@ -57,4 +55,3 @@ def restore(state: bytes, limits: RiskLimits | None = None) -> Desk:
         frame.fills,
         frame.moves,
     )
-    return desk

@@ -161,6 +161,21 @@ UPDATE_EVENTS: dict[UpdateKind, OrderEvent | None] = {
 }
 """What a stream update means; fills (None) act through their executions."""
 
+UPDATE_STATUS: dict[UpdateKind, str] = {
+    UpdateKind.NEW: "new",
+    UpdateKind.PARTIAL_FILL: "partially_filled",
+    UpdateKind.FILL: "filled",
+    UpdateKind.CANCELED: "canceled",
+    UpdateKind.EXPIRED: "expired",
+    UpdateKind.REJECTED: "rejected",
+    UpdateKind.REPLACED: "replaced",
+    UpdateKind.PENDING_CANCEL: "pending_cancel",
+    UpdateKind.PENDING_REPLACE: "pending_replace",
+    UpdateKind.CANCEL_REJECTED: "new",
+    UpdateKind.REPLACE_REJECTED: "new",
+}
+"""The status that REST would show after a stream update."""
+
 STATUS_EVENTS: dict[str, OrderEvent] = {
     **dict.fromkeys(
         (

@@ -67,6 +67,18 @@ class Store:
         row = self._symbol_rows.get(symbol)
         return self._add(symbol) if row is None else row
 
+    def admit(self, symbols: list[str]) -> tuple[list[str], str]:
+        """Give rows to symbols; returns those that are new, and the first that is no symbol, in which case none gets a row."""
+        fresh = [symbol for symbol in symbols if symbol not in self._symbol_rows]
+        for symbol in fresh:
+            try:
+                terms(symbol)
+            except ValueError:
+                return [], symbol
+        for symbol in fresh:
+            self._add(symbol)
+        return fresh, ""
+
     def _add(self, symbol: str) -> int:
         name, kind, strike, multiplier, expiration = terms(symbol)
         row = len(self.symbols)

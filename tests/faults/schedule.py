@@ -12,7 +12,6 @@ from gammaray.desk.desk import Desk
 from gammaray.desk.limits import RiskLimits
 from gammaray.desk.picture import positions
 from gammaray.desk.session import DeskSession
-from gammaray.desk.state import restore, snapshot
 from gammaray.storage.journal import Journal, JournalError
 from gammaray.storage.memory_journal import MemoryDisk, MemoryJournal
 from gammaray.types.account import ActivityKind
@@ -265,7 +264,7 @@ class Schedule:
         )  # fmt: skip
 
     def _cancel(self) -> None:
-        working = list(self.session.desk.working.values())
+        working = list(self.session.desk.books.working.values())
         if working:
             self.session.cancel(working[int(self.rng.integers(len(working)))].client_order_id)
 
@@ -294,13 +293,13 @@ class Schedule:
         _must(ours == theirs, f"positions: ours {ours}, theirs {theirs}")
         _must(int(account["cash"]) == exchange.cash, f"cash: ours {account['cash']}, theirs {exchange.cash}")
         _must(self.report.clean, f"last report: {self.report.unresolved}")
-        _must(not desk.working, f"still working: {[one.client_order_id for one in desk.working.values()]}")
+        _must(not desk.books.working, f"still working: {[one.client_order_id for one in desk.books.working.values()]}")
         self._check_orders()
         self._check_reservations()
         self._check_shorts()
         self._check_replay()
         self.life.kills = self.life.kills
-        self.life.anomalies = desk.memory.anomalies
+        self.life.anomalies = desk.books.memory.anomalies
         self.life.filled = sum(order.filled > 0 for order in exchange.orders.values())
 
     def _check_orders(self) -> None:
@@ -310,7 +309,7 @@ class Schedule:
             client_order_id = order.request.client_order_id
             _must(client_order_id not in reached, f"doubled: {client_order_id}")
             reached[client_order_id] = order
-            _must(client_order_id in desk.by_client_id, f"sent without a journal entry: {client_order_id}")
+            _must(client_order_id in desk.books.by_client_id, f"sent without a journal entry: {client_order_id}")
         ends = {
             "filled": OrderState.FILLED,
             "canceled": OrderState.CANCELED,
@@ -351,18 +350,18 @@ class Schedule:
         _must(all(total >= 0 for total in sums.values()), f"a short stands alone: {sums}")
 
     def _check_replay(self) -> None:
-        live = snapshot(self.session.desk)
-        replayed = Desk(LIMITS)
+        live = self.session.desk.snapshot()
+        replayed = Desk()
         for entry in self.disk.entries:
             replayed.handle(decode(entry.kind, entry.payload))
-        _must(snapshot(replayed) == live, "a replay gives other bytes")
-        _must(snapshot(restore(live, LIMITS)) == live, "a restored snapshot gives other bytes")
+        _must(replayed.snapshot() == live, "a replay gives other bytes")
+        _must(Desk.restored(live).snapshot() == live, "a restored snapshot gives other bytes")
         if self.disk.snapshots:
             saved = self.disk.snapshots[-1]
-            short = restore(saved.state, LIMITS)
+            short = Desk.restored(saved.state)
             for entry in self.disk.entries[saved.sequence :]:
                 short.handle(decode(entry.kind, entry.payload))
-            _must(snapshot(short) == live, "snapshot and tail give other bytes")
+            _must(short.snapshot() == live, "snapshot and tail give other bytes")
 
 
 def _must(holds: bool, text: str) -> None:

@@ -155,11 +155,8 @@ RESERVATION = ("funds", "loss", "delta", "gamma", "vega")
 ORDER = np.dtype(
     [
         ("state", "i8"),
-        ("purpose", "i8"),
         ("qty", "i8"),
         ("filled_qty", "i8"),
-        ("limit_price", "i8"),
-        ("has_limit", "i8"),
         ("intended_ns", "i8"),
         ("updated_ns", "i8"),
         ("underlying", "i8"),

@@ -1,0 +1,200 @@
+"""Executions and account activities become positions, cash and fills of orders: each once, whichever channel brings it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gammaray.desk import events
+from gammaray.desk.books import Books, wrong
+from gammaray.desk.commands import Command
+from gammaray.desk.core.exposure import hold
+from gammaray.desk.core.ledger import apply_fill
+from gammaray.desk.core.orders import fill_leg
+from gammaray.desk.records import OrderRecord
+from gammaray.desk.states import OrderEvent
+from gammaray.desk.witnesses import Orphan
+from gammaray.types.account import Activity, ActivityKind, Execution
+from gammaray.types.instruments import is_occ, parse_occ
+
+
+class Ledger:
+    """Writes into the books. Positions are FIFO lots, cash is the exact sum of what fills and activities moved."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def opened(self, event: events.DeskOpened) -> list[Command]:
+        """What the account held when the journal began."""
+        memory = self._books.memory
+        memory.account = event.account
+        memory.order_prefix = event.order_prefix
+        memory.first_activity_id = event.last_activity_id
+        memory.reconciled_ns = event.ts_ns
+        self._books.store.book.account[0]["cash"] = event.cash
+        for position in event.positions:
+            self._books.move(position.symbol, position.signed_qty, position.price)
+        return []
+
+    # ---- fills
+
+    def execution(self, record: OrderRecord | None, execution: Execution, ts_ns: int) -> list[Command]:
+        """A fill on the stream: once by its execution id, and not if an activity brought it before."""
+        books = self._books
+        if execution.execution_id:
+            if execution.execution_id in books.seen_executions:
+                return []
+            books.seen_executions.add(execution.execution_id)
+            books.memory.executions.append(execution.execution_id)
+        symbol, qty, price = execution.symbol, execution.signed_qty, execution.price
+        if books.fills.on_stream(symbol, qty, price):
+            return self._apply_fill(record, symbol, qty, price, ts_ns)
+        if record is not None and books.fills.claim(symbol, qty, price):
+            return self._attribute(record, symbol, qty, price, ts_ns, booked=True)
+        return []
+
+    def _apply_fill(self, record: OrderRecord | None, symbol: str, qty: int, price: int, ts_ns: int) -> list[Command]:
+        books = self._books
+        if record is not None and books.store.book.orders[record.row]["legs"] and record.leg_of(symbol) >= 0:
+            return self._attribute(record, symbol, qty, price, ts_ns, booked=False)
+        books.fills.orphans.append(Orphan(symbol, qty, price))
+        books.memory.external_fills += 1
+        row = books.store.row(symbol)
+        books.store.reserve_lots()
+        apply_fill(books.store.book, row, qty, price)
+        books.touch()
+        return []
+
+    def _attribute(
+        self, record: OrderRecord, symbol: str, qty: int, price: int, ts_ns: int, *, booked: bool
+    ) -> list[Command]:
+        """A fill of one of our orders; `booked` where positions and cash have it already."""
+        books = self._books
+        books.store.reserve_lots()
+        if booked:
+            books.memory.external_fills -= 1
+        over = fill_leg(books.store.book, record.row, record.leg_of(symbol), qty, price, not booked)
+        books.touch()
+        signal = record.signal
+        amount = qty * price * books.multiplier(symbol)
+        books.strategies.fill(signal.position_id, signal.strategy, signal.underlying, symbol, qty, amount, ts_ns)
+        if over:
+            return wrong(ts_ns, "overfill", f"{symbol}: {over} more than ordered", record.client_order_id)
+        order = books.store.book.orders[record.row]
+        complete = order["filled_qty"] == order["qty"]
+        return books.step(record, OrderEvent.FILL_ALL if complete else OrderEvent.FILL_PART, ts_ns)
+
+    def claim_orphans(self, record: OrderRecord, ts_ns: int) -> list[Command]:
+        """Fills without an order go to this one as far as the venue says that more of it is filled than we know."""
+        books = self._books
+        found: list[Command] = []
+        if not books.fills.orphans:
+            return found
+        for k, leg in enumerate(record.legs):
+            filled = int(books.store.book.orders[record.row]["leg_filled"][k])
+            missing = record.venue_filled_qty * leg.ratio_qty - filled
+            if missing > 0:
+                for orphan in books.fills.claim_up_to(leg.symbol, missing * leg.side.sign):
+                    found += self._attribute(record, orphan.symbol, orphan.signed_qty, orphan.price, ts_ns, booked=True)
+        return found
+
+    def settled(self, event: events.OrderSettled) -> list[Command]:
+        """Take the venue's count of an order over; positions and cash have the fills already."""
+        books = self._books
+        record = books.by_client_id[event.client_order_id]
+        order = books.store.book.orders[record.row]
+        if order["holds"]:
+            hold(books.store.book, record.row, -1)
+        for k in range(len(record.legs)):
+            order["leg_filled"][k] = abs(int(order["leg_ratio"][k])) * event.filled_qty
+        order["filled_qty"] = event.filled_qty
+        if order["holds"]:
+            hold(books.store.book, record.row, 1)
+        complete = event.filled_qty == int(order["qty"])
+        return books.step(record, OrderEvent.FILL_ALL if complete else OrderEvent.FILL_PART, event.ts_ns)
+
+    # ---- activities
+
+    def is_new(self, activity: Activity) -> bool:
+        """Whether a row is neither booked yet nor part of what the account held when the journal began."""
+        books = self._books
+        return (
+            activity.activity_id > books.memory.first_activity_id and activity.activity_id not in books.seen_activities
+        )
+
+    def activity(self, event: events.ActivityReceived) -> list[Command]:
+        """A row of the account's activities, once by its id."""
+        row = event.activity
+        if not self.is_new(row):
+            return []
+        books = self._books
+        books.seen_activities.add(row.activity_id)
+        books.memory.activities.append(row.activity_id)
+        if row.kind is ActivityKind.FILL:
+            return self._fill_activity(row)
+        rest = books.moves.rest_of(_move_key(row), row.signed_qty) if row.signed_qty else 0
+        if rest == row.signed_qty:
+            self._apply_move(row)
+        elif rest:
+            self._apply_move(replace(row, signed_qty=rest, net_amount=row.net_amount * rest // row.signed_qty))
+        return []
+
+    def presumed(self, event: events.ActivityPresumed) -> list[Command]:
+        """A move that the venue has made and will show as an activity later."""
+        self._books.moves.presume(_move_key(event.activity), event.activity.signed_qty)
+        self._apply_move(event.activity)
+        return []
+
+    def _fill_activity(self, row: Activity) -> list[Command]:
+        books = self._books
+        if not books.fills.in_activities(row.symbol, row.signed_qty, row.price):
+            return []
+        client_order_id = books.memory.venue_ids.get(row.order_id, "")
+        record = books.by_client_id.get(client_order_id) or self._short_of(row)
+        return self._apply_fill(record, row.symbol, row.signed_qty, row.price, row.ts_ns)
+
+    def _short_of(self, row: Activity) -> OrderRecord | None:
+        """The oldest order of which the venue says that more is filled than we know, and which this fill would fit."""
+        books = self._books
+        for record in books.unconfirmed.values():
+            k = record.leg_of(row.symbol)
+            if k < 0 or record.legs[k].side.sign * row.signed_qty <= 0:
+                continue
+            filled = int(books.store.book.orders[record.row]["leg_filled"][k]) + abs(row.signed_qty)
+            if filled <= record.venue_filled_qty * record.legs[k].ratio_qty:
+                return record
+        return None
+
+    def _apply_move(self, row: Activity) -> None:
+        """An activity that is no fill: quantities at the stated price (options leave at zero), cash by its net amount."""
+        books = self._books
+        account = books.store.book.account[0]
+        account["cash"] += row.net_amount
+        books.touch()
+        if row.kind is ActivityKind.FEE:
+            account["fees"] -= row.net_amount
+        elif row.kind in (ActivityKind.DIVIDEND, ActivityKind.CASH):
+            account["income"] += row.net_amount
+        elif row.symbol and row.signed_qty:
+            books.move(row.symbol, row.signed_qty, row.price)
+            if is_occ(row.symbol):
+                self._leave_strategies(row)
+
+    def _leave_strategies(self, row: Activity) -> None:
+        """The strategies that hold a contract lose it, and get the shares that an exercise or assignment brings."""
+        contract = parse_occ(row.symbol)
+        shares = 0
+        if row.kind is not ActivityKind.EXPIRY:
+            shares = row.signed_qty * contract.multiplier * (-1 if contract.is_call else 1)
+        self._books.strategies.expire(row.symbol, row.signed_qty, contract.underlying, shares, contract.strike_micros)
+
+    def adopted(self, event: events.PositionAdopted) -> list[Command]:
+        """A person took the venue's figures over."""
+        books = self._books
+        row = books.store.row(event.symbol)
+        books.move(event.symbol, event.signed_qty - int(books.store.book.positions[row]["qty"]), event.price)
+        books.store.book.account[0]["cash"] += event.cash_change
+        return []
+
+
+def _move_key(row: Activity) -> str:
+    return f"{row.kind.value}|{row.symbol}|{row.price}"
