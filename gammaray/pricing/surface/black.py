@@ -9,11 +9,12 @@ import math
 
 import numpy as np
 
+from gammaray.pricing.european import price
+from gammaray.pricing.implied import implied_volatility
 from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray
 
 _SQRT_HALF = math.sqrt(0.5)
-_INV_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
 @kernel
@@ -31,66 +32,13 @@ def otm_price(k: float, s: float) -> float:
     return call if k > 0.0 else math.exp(k) * call
 
 
-@kernel
-def otm_vega(k: float, s: float) -> float:
-    """Derivative of `otm_price` by s."""
-    if s <= 0.0:
-        return 0.0
-    d1 = -k / s + 0.5 * s
-    return _INV_SQRT_TWO_PI * math.exp(-0.5 * d1 * d1)
-
-
-@kernel
-def implied_deviation(price: float, k: float) -> float:
-    """s for a normalised out-of-the-money price; NaN where the price is not inside (0, min(1, e^k))."""
-    top = math.exp(k) if k < 0.0 else 1.0
-    if not (0.0 < price < top):
-        return math.nan
-    low, high = 0.0, 1.0
-    while otm_price(k, high) < price:
-        low = high
-        high *= 2.0
-        if high > 64.0:
-            return math.nan
-    # The price has its inflection at s = sqrt(2|k|); Newton on its logarithm converges from there monotonically for small prices.
-    s = math.sqrt(2.0 * abs(k))
-    if not (low < s < high):
-        s = 0.5 * (low + high)
-    if abs(k) < 0.25 * price:
-        s = price / _INV_SQRT_TWO_PI
-    target = math.log(price)
-    for _ in range(64):
-        value = otm_price(k, s)
-        if value > price:
-            high = min(high, s)
-        else:
-            low = max(low, s)
-        slope = otm_vega(k, s)
-        step = math.nan
-        if value > 0.0 and slope > 0.0:
-            step = (target - math.log(value)) * value / slope
-        candidate = s + step
-        if not (low < candidate < high):
-            candidate = 0.5 * (low + high)
-        if abs(candidate - s) <= 1e-15 * s:
-            return candidate
-        s = candidate
-    return s
-
-
-@kernel
 def otm_prices(k: FloatArray, s: FloatArray) -> FloatArray:
-    """`otm_price` of each pair."""
-    out = np.empty(k.shape[0])
-    for i in range(k.shape[0]):
-        out[i] = otm_price(k[i], s[i])
-    return out
+    """`otm_price` of each pair of two columns."""
+    result: FloatArray = price(k > 0.0, 1.0, np.exp(k), 1.0, 0.0, s)
+    return result
 
 
-@kernel
-def implied_deviations(price: FloatArray, k: FloatArray) -> FloatArray:
-    """`implied_deviation` of each pair."""
-    out = np.empty(k.shape[0])
-    for i in range(k.shape[0]):
-        out[i] = implied_deviation(price[i], k[i])
-    return out
+def implied_deviations(prices: FloatArray, k: FloatArray) -> FloatArray:
+    """s for each normalised out-of-the-money price; NaN at a price outside its bounds, 0 at a price of 0."""
+    result: FloatArray = implied_volatility(prices, k > 0.0, 1.0, np.exp(k), 1.0, 0.0)
+    return result

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gammaray.pricing.jit import kernel
-from gammaray.pricing.surface.black import implied_deviation
+from gammaray.pricing.surface.black import implied_deviations
 from gammaray.pricing.surface.quotes import FloatArray
 from gammaray.pricing.surface.splines import cell, curvature, greville, otm_value
 
@@ -43,11 +43,11 @@ class SplineSlices:
         xi = greville(self.knots)
         density = np.maximum(np.stack([curvature(self.knots, xi, row) for row in self.coefficients]), 0.0)
         tail = np.stack([_probabilities(self.knots, xi, row) for row in self.coefficients])
-        money = [implied_deviation(otm_value(self.knots, xi, row, 1.0), 0.0) for row in self.coefficients]
+        money = np.array([otm_value(self.knots, xi, row, 1.0) for row in self.coefficients])
         object.__setattr__(self, "_xi", xi)
         object.__setattr__(self, "_density", density)
         object.__setattr__(self, "_tail", tail)
-        object.__setattr__(self, "_deviation", np.array(money))
+        object.__setattr__(self, "_deviation", implied_deviations(money, np.zeros(money.shape)))
 
     def otm_price(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """Normalised out-of-the-money prices at flat columns of log-moneyness and time."""
@@ -55,7 +55,8 @@ class SplineSlices:
 
     def total_variance(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """w at flat columns of log-moneyness and time; 0 where the price is 0."""
-        return _variances(self._evaluate(k, tau)[0], k)
+        prices = self._evaluate(k, tau)[0]
+        return np.where(prices > 0.0, implied_deviations(prices, k) ** 2, 0.0)
 
     def density(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """Risk-neutral density of ln(S_τ / F) at flat columns of log-moneyness and time."""
@@ -132,7 +133,7 @@ def _probability(knots: FloatArray, density: FloatArray, tail: FloatArray, x: fl
     m = cell(knots, x)
     t = min(max(x - knots[m], 0.0), knots[m + 1] - knots[m])
     mass = t * (density[m] + 0.5 * (density[m + 1] - density[m]) * t / (knots[m + 1] - knots[m]))
-    return max(tail[1, m] - mass, 0.0) if upper else tail[0, m] + mass
+    return float(max(tail[1, m] - mass, 0.0) if upper else tail[0, m] + mass)
 
 
 @kernel
@@ -254,14 +255,4 @@ def _evaluate(
             f_1 = _density_at(knots, density[i - 1], x_1)
             f_2 = _density_at(knots, density[i], x_2)
             out[1, p] = f_1 * f_2 / ((1.0 - share) * f_2 + share * f_1) if f_1 > 0.0 and f_2 > 0.0 else 0.0
-    return out
-
-
-@kernel
-def _variances(price: FloatArray, k: FloatArray) -> FloatArray:
-    out = np.zeros(k.shape[0])
-    for p in range(k.shape[0]):
-        if price[p] > 0.0:
-            s = implied_deviation(price[p], k[p])
-            out[p] = s * s
     return out

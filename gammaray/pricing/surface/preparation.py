@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 
 from gammaray.pricing.jit import kernel
-from gammaray.pricing.surface.black import implied_deviation
+from gammaray.pricing.surface.black import implied_deviations
 from gammaray.pricing.surface.quotes import BoolArray, ChainQuotes, FloatArray, IntArray
 
 
@@ -95,7 +95,9 @@ def prepare_chain(quotes: ChainQuotes) -> PreparedChain:
     Raises:
         ValueError: no expiry has a forward and at least `MIN_STRIKES` usable strikes.
     """
-    order = np.lexsort((quotes.is_call, quotes.strike, quotes.expiration))
+    order = np.arange(len(quotes))
+    if not _is_sorted(quotes.expiration, quotes.strike):
+        order = np.lexsort((quotes.strike, quotes.expiration))
     expiration = quotes.expiration[order]
     starts = np.flatnonzero(np.r_[True, expiration[1:] != expiration[:-1]]) if len(quotes) else np.empty(0, np.int64)
     ends = np.r_[starts[1:], len(quotes)]
@@ -146,6 +148,8 @@ def prepare_chain(quotes: ChainQuotes) -> PreparedChain:
     if not kept:
         raise ValueError(f"chain_quotes has no usable expiry: {_describe(reason)}")
     table = np.concatenate([columns for columns, _ in parts], axis=1)
+    k, bid, ask = table
+    deviations = implied_deviations(np.concatenate([bid, 0.5 * (bid + ask), ask]), np.tile(k, 3)).reshape(3, -1)
     row = np.concatenate([used for _, used in parts])
     liquid = np.ones(row.shape, np.bool_) if quotes.volume is None else quotes.volume[row] > 0.0
     return PreparedChain(
@@ -155,14 +159,14 @@ def prepare_chain(quotes: ChainQuotes) -> PreparedChain:
         discount=np.exp(-rates[kept] * taus[kept]),
         offsets=np.r_[0, np.cumsum([used.shape[0] for _, used in parts])].astype(np.int64),
         row=row,
-        k=table[0],
+        k=k,
         is_call=quotes.is_call[row],
-        bid=table[1],
-        ask=table[2],
+        bid=bid,
+        ask=ask,
         liquid=liquid,
-        bid_variance=table[3],
-        mid_variance=table[4],
-        ask_variance=table[5],
+        bid_variance=np.nan_to_num(deviations[0] ** 2, nan=0.0),
+        mid_variance=deviations[1] ** 2,
+        ask_variance=np.nan_to_num(deviations[2] ** 2, nan=np.inf),
         spot=quotes.spot,
         row_reason=reason,
         forward_from_parity=from_parity[kept],
@@ -172,6 +176,14 @@ def prepare_chain(quotes: ChainQuotes) -> PreparedChain:
 def _describe(reason: IntArray) -> str:
     counts = Counter(reason[reason > 0].tolist())
     return ", ".join(f"{_REASONS[code - 1]} {count}" for code, count in sorted(counts.items())) or "no rows"
+
+
+@kernel
+def _is_sorted(expiration: IntArray, strike: FloatArray) -> bool:
+    for i in range(1, strike.shape[0]):
+        if expiration[i] < expiration[i - 1] or (expiration[i] == expiration[i - 1] and strike[i] < strike[i - 1]):
+            return False
+    return True
 
 
 @kernel
@@ -312,9 +324,9 @@ def _parity_forward(strike: FloatArray, quote: FloatArray, discount: float, spot
 def _select(
     strike: FloatArray, quote: FloatArray, at: IntArray, forward: float, scale: float, reason: IntArray
 ) -> tuple[FloatArray, IntArray]:
-    """Out-of-the-money quotes of one expiry: rows k, bid, ask, variance of bid, mid and ask; and the chain rows. Marks the others."""
+    """Out-of-the-money quotes of one expiry, as rows k, bid and ask over `scale`, and their chain rows. Marks the others."""
     n = strike.shape[0]
-    out = np.empty((6, n))
+    out = np.empty((3, n))
     used = np.empty(n, np.int64)
     count = 0
     for j in range(n):
@@ -327,18 +339,10 @@ def _select(
             continue
         bid = quote[2 * side, j] / scale
         ask = quote[2 * side + 1, j] / scale
-        middle = implied_deviation(0.5 * (bid + ask), k)
-        if not math.isfinite(middle):
+        if 0.5 * (bid + ask) >= min(1.0, math.exp(k)):
             reason[row] = _OUTSIDE
             continue
-        low = implied_deviation(bid, k)
-        high = implied_deviation(ask, k)
-        out[0, count] = k
-        out[1, count] = bid
-        out[2, count] = ask
-        out[3, count] = low * low if math.isfinite(low) else 0.0
-        out[4, count] = middle * middle
-        out[5, count] = high * high if math.isfinite(high) else math.inf
+        out[0, count], out[1, count], out[2, count] = k, bid, ask
         used[count] = row
         count += 1
     return out[:, :count].copy(), used[:count].copy()

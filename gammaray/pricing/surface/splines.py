@@ -75,7 +75,7 @@ def curvature(knots: FloatArray, xi: FloatArray, otm: FloatArray) -> FloatArray:
 def cell(knots: FloatArray, x: float) -> int:
     """m with g_m ≤ x < g_{m+1}, held where four splines and three knots on each side exist."""
     m = np.searchsorted(knots, x, side="right") - 1
-    return min(max(m, 2), knots.shape[0] - 4)
+    return int(min(max(m, 2), knots.shape[0] - 4))
 
 
 @kernel
