@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -87,13 +88,7 @@ class DataRoutes:
         """GET /v1beta1/options/snapshots?symbols=…"""
         query = Query(request.query_params)
         query.choice("feed", OPTION_FEEDS, "")
-        symbols = _symbols(query, is_occ, MAX_SYMBOLS)
-        listed = []
-        for symbol in symbols:
-            try:
-                listed.append(self._exchange.contract(symbol))
-            except ExchangeReject:
-                continue  # Alpaca leaves unknown symbols out
+        listed = [self._exchange.contract(symbol) for symbol in self._known(query, is_occ, MAX_SYMBOLS)]
         rows, token = page(listed, query.text("page_token"), query.whole("limit", 100, 1, 1000))
         return json_response({"snapshots": self._snapshots(rows), "next_page_token": token})
 
@@ -128,7 +123,7 @@ class DataRoutes:
         query = Query(request.query_params)
         start, end = query.time("start"), query.time("end", end_of_day=True)
         trades: dict[str, list[dict[str, Any]]] = {}
-        for symbol in _symbols(query, is_occ, MAX_SYMBOLS):
+        for symbol in self._known(query, is_occ, MAX_SYMBOLS):
             trade = self._exchange.last_trade_cents(symbol)
             if trade is not None and (start is None or trade[0] >= start) and (end is None or trade[0] <= end):
                 trades[symbol] = [option_trade_json(*trade)]
@@ -152,7 +147,7 @@ class DataRoutes:
         """GET /v2/stocks/bars/latest?symbols=…"""
         query = Query(request.query_params)
         query.choice("feed", STOCK_FEEDS, "")
-        bars = {symbol: self._last_bar(symbol, "1Min") for symbol in _symbols(query, _is_ticker)}
+        bars = {symbol: self._last_bar(symbol, "1Min") for symbol in self._known(query, _is_ticker)}
         return json_response({"bars": {symbol: bar_json(bar) for symbol, bar in bars.items() if bar is not None}})
 
     async def stock_snapshots(self, request: Request) -> Response:
@@ -160,9 +155,7 @@ class DataRoutes:
         query = Query(request.query_params)
         query.choice("feed", STOCK_FEEDS, "")
         snapshots: dict[str, dict[str, Any]] = {}
-        for symbol in _symbols(query, _is_ticker):
-            if symbol not in self._exchange.underlyings():
-                continue
+        for symbol in self._known(query, _is_ticker):
             snapshot: dict[str, Any] = {}
             if (trade := self._exchange.last_trade_cents(symbol)) is not None:
                 snapshot["latestTrade"] = stock_trade_json(*trade)
@@ -179,12 +172,21 @@ class DataRoutes:
 
     # Shared ---------------------------------------------------------------------------------------------------------
 
+    def _known(self, query: Query, kind: Callable[[str], bool], most: int = 10_000) -> list[str]:
+        """The symbols asked for that trade here or did: Alpaca leaves the others out of its answers."""
+        known = []
+        for symbol in _symbols(query, kind, most):
+            with suppress(ExchangeReject):
+                self._exchange.quote(symbol)
+                known.append(symbol)
+        return known
+
     def _latest_quotes(
         self, request: Request, kind: Callable[[str], bool], feeds: set[str], render: Callable[[Quote], dict[str, Any]]
     ) -> Response:
         query = Query(request.query_params)
         query.choice("feed", feeds, "")
-        found = {symbol: self._exchange.quote(symbol) for symbol in _symbols(query, kind, MAX_SYMBOLS)}
+        found = {symbol: self._exchange.quote(symbol) for symbol in self._known(query, kind, MAX_SYMBOLS)}
         return json_response(
             {"quotes": {symbol: render(quote) for symbol, quote in found.items() if quote is not None}}
         )
@@ -198,7 +200,7 @@ class DataRoutes:
     ) -> Response:
         query = Query(request.query_params)
         query.choice("feed", feeds, "")
-        found = {symbol: self._exchange.last_trade_cents(symbol) for symbol in _symbols(query, kind, MAX_SYMBOLS)}
+        found = {symbol: self._exchange.last_trade_cents(symbol) for symbol in self._known(query, kind, MAX_SYMBOLS)}
         return json_response(
             {"trades": {symbol: render(*trade) for symbol, trade in found.items() if trade is not None}}
         )
@@ -218,7 +220,7 @@ class DataRoutes:
         end = now_ns if end is None else min(end, now_ns)
         descending = query.choice("sort", {"asc", "desc"}, "asc") == "desc"
         rows: list[tuple[str, Bar]] = []
-        for symbol in sorted(_symbols(query, kind, MAX_SYMBOLS)):
+        for symbol in sorted(self._known(query, kind, MAX_SYMBOLS)):
             bars = aggregate(
                 self._exchange.bars(symbol, start_ns=start, end_ns=end, step=base_step(timeframe)), timeframe
             )

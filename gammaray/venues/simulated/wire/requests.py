@@ -286,7 +286,7 @@ class Query:
                 midnight = datetime.fromisoformat(value).replace(tzinfo=NEW_YORK)
                 return from_datetime(midnight) + (86_400_000_000_000 - 1 if end_of_day else 0)
             return parse_ns(value.replace("Z", "+00:00"))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise syntax_error(f"invalid {name}: expected an RFC 3339 time or a date") from None
 
     def decimal(self, name: str) -> Decimal | None:
