@@ -20,7 +20,7 @@ from gammaray.pricing.implied import ImpliedVolatilityStatus
 
 RATE, VOLATILITY, YIELD = 4, 5, 6  # places of the columns
 
-RATE_STEP = 2e-4  # of the differences by rate and yield
+RATE_STEP = 5e-5  # of the differences by rate and yield
 GRID_STEP = 1e-3  # of the differences by rate, yield and volatility between finite-difference grids
 VOLATILITY_TOLERANCE = 1e-11
 GRID_VOLATILITY_TOLERANCE = 1e-7

@@ -173,7 +173,9 @@ def _price(arguments: Broadcast, parameters: HestonParameters) -> FloatArray:
         inside = (spot > 0.0) & (strike > 0.0)
         scale = discount[inside] * np.sqrt(forward[inside] * strike[inside])
         integrals = np.empty(stochastic.size)
-        lewis_integrals(np.log(forward[inside] / strike[inside]), variance, tau, *astuple(parameters), integrals)
+        v0, kappa, theta, sigma, rho = astuple(parameters)
+        log_moneyness = np.log(forward[inside] / strike[inside])
+        lewis_integrals(log_moneyness, variance, tau, v0, kappa, theta, sigma, rho, integrals)
         least = np.maximum(sign[stochastic] * (forward - strike)[inside], 0.0) * discount[inside]
         values[stochastic] = np.maximum(values[stochastic] - scale * integrals, least)
     return values
