@@ -191,7 +191,7 @@ def _expiries(taus: FloatArray) -> list[tuple[float, Any]]:
 
 def _to_search(p: HestonParameters) -> FloatArray:
     positive = np.maximum([p.initial_variance, p.mean_reversion, p.long_run_variance, p.volatility_of_variance], 1e-8)
-    return np.append(np.log(positive), np.arctanh(np.clip(p.correlation, -0.999, 0.999)))
+    return np.append(np.log(positive), np.arctanh(np.clip(p.correlation, -0.99, 0.99)))
 
 
 def _from_search(search: FloatArray) -> HestonParameters:
@@ -200,8 +200,9 @@ def _from_search(search: FloatArray) -> HestonParameters:
     return HestonParameters(float(v0), float(kappa), float(theta), float(sigma), float(np.tanh(bounded[4])))
 
 
-_LEAST = np.array([*np.log([1e-6, 1e-3, 1e-6, 1e-3]), -3.8])
-_LARGEST = np.array([*np.log([4.0, 50.0, 4.0, 10.0]), 3.8])
+_LEAST = np.array([*np.log([1e-5, 1e-3, 1e-5, 1e-3]), -2.65])
+_LARGEST = np.array([*np.log([4.0, 50.0, 4.0, 5.0]), 2.65])
+_LARGEST_STEP = 0.7  # of a search variable: a first step across the whole domain ends where the integrals are long
 
 
 def _first_guess(volatility: FloatArray, tau: FloatArray, moneyness: FloatArray) -> HestonParameters:
@@ -233,7 +234,8 @@ def _levenberg_marquardt(
         normal, gradient = jacobian.T @ jacobian, jacobian.T @ value
         while True:
             scaled = normal + damping * np.diag(np.maximum(np.diag(normal), 1e-12))
-            trial = np.clip(point - np.linalg.solve(scaled, gradient), _LEAST, _LARGEST)
+            step = np.clip(np.linalg.solve(scaled, gradient), -_LARGEST_STEP, _LARGEST_STEP)
+            trial = np.clip(point - step, _LEAST, _LARGEST)
             change = np.abs(trial - point).max()
             trial_value = residuals(trial)
             trial_cost = float(trial_value @ trial_value)
