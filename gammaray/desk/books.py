@@ -126,6 +126,8 @@ class Books:
             if state in _CERTAIN_ENDS:
                 self.confirm(record)
         elif record.row not in self.working:
+            record.confirmed = False
+            self.unconfirmed[record.row] = record
             late = bool(self.working) and record.row < next(reversed(self.working))
             self.working[record.row] = record
             if late:

@@ -18,6 +18,8 @@ from gammaray.desk.store import Store
 from gammaray.types.orders import OrderState
 from gammaray.types.signals import Signal, TradingState
 
+_EXTERNAL = (events.DifferenceKind.EXTERNAL_ORDER, events.DifferenceKind.LIQUIDATED)
+
 
 class Desk:
     """Everything that must agree about one account.
@@ -130,6 +132,8 @@ class Desk:
         memory = self.books.memory
         memory.reconciled_ns = event.ts_ns
         memory.differences += sum(not difference.resolved for difference in event.differences)
+        memory.external_reported += [one.subject for one in event.differences if one.kind in _EXTERNAL]
+        memory.external_fills_reported = memory.external_fills
         return []
 
     def _anomaly_recorded(self, event: events.Anomaly) -> list[Command]:

@@ -48,7 +48,8 @@ class Ledger:
         symbol, qty, price = execution.symbol, execution.signed_qty, execution.price
         if books.fills.on_stream(symbol, qty, price):
             return self._apply_fill(record, symbol, qty, price, ts_ns)
-        if record is not None and books.fills.claim(symbol, qty, price):
+        # An order whose end is certain has all its fills: an equal one that waits is another order's.
+        if record is not None and not record.confirmed and books.fills.claim(symbol, qty, price):
             return self._attribute(record, symbol, qty, price, ts_ns, booked=True)
         return []
 
@@ -101,7 +102,11 @@ class Ledger:
         """Take the venue's count of an order over; positions and cash have the fills already."""
         books = self._books
         record = books.by_client_id[event.client_order_id]
+        record.venue_filled_qty = event.filled_qty
+        found = self.claim_orphans(record, event.ts_ns)
         order = books.store.book.orders[record.row]
+        if order["filled_qty"] >= event.filled_qty:
+            return found
         if order["holds"]:
             hold(books.store.book, record.row, -1)
         for k in range(len(record.legs)):
@@ -110,7 +115,7 @@ class Ledger:
         if order["holds"]:
             hold(books.store.book, record.row, 1)
         complete = event.filled_qty == int(order["qty"])
-        return books.step(record, OrderEvent.FILL_ALL if complete else OrderEvent.FILL_PART, event.ts_ns)
+        return found + books.step(record, OrderEvent.FILL_ALL if complete else OrderEvent.FILL_PART, event.ts_ns)
 
     # ---- activities
 

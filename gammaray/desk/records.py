@@ -66,7 +66,9 @@ class Memory:
     activities: list[str] = field(default_factory=list)
     executions: list[str] = field(default_factory=list)
     external_orders: dict[str, str] = field(default_factory=dict)
+    external_reported: list[str] = field(default_factory=list)
     external_fills: int = 0
+    external_fills_reported: int = 0
     anomalies: int = 0
     differences: int = 0
     denials: dict[str, int] = field(default_factory=dict)
