@@ -76,7 +76,15 @@ class Exchange:
         self.admission = OrderAdmission(self.settings, table, self.board, self.ledger, self.accounting, self.status)
         executions = Executions(table, self.board, self.ledger, self.fees, self.records, self.tape, self.status)
         self.entry = OrderEntry(
-            table, self.board, self.books, self.records, executions, self.admission, self.status, self.is_halted
+            table,
+            self.board,
+            self.books,
+            self.records,
+            self.ledger,
+            executions,
+            self.admission,
+            self.status,
+            self.is_halted,
         )
         self.option_events = OptionEvents(table, self.ledger, self.records, self.status, self.visible_ns)
         self.publication = Publication(table, self.board, self.books, self.tape)

@@ -3,7 +3,7 @@
 Fill rules, stated:
 1. An arriving order takes the market makers' ladder level by level, best first, down to its limit; what is left rests (or waits, a market order).
 2. A resting order at the touch has the market makers' quantity that was there before it ahead of it; one inside the spread has nobody.
-3. When the market makers' new quote reaches a resting order's price, it trades at the resting price, up to their size.
+3. When the market makers' new quotes reach a resting order's price, it trades at the resting price, up to what they show within its limit.
 4. The flow of others takes the best price first: inside orders, then at one price the quantity ahead, then ours by time of entry.
 5. For an underlying the path between two steps counts: it fills what it went through, and not what it only touched.
 """
@@ -62,8 +62,9 @@ def match_requote(board: Board, book: InstrumentBook) -> list[Match]:
             if resting.cents is None:
                 matches.extend(match_arrival(board, resting))
                 continue
-            cents, size = board.best(resting.row, is_buy=is_buy)
-            if size and is_marketable(resting, cents):
+            ladder = board.ladder(resting.row, is_buy=is_buy)
+            size = sum(size for cents, size in ladder if is_marketable(resting, cents))
+            if size:
                 qty = min(size, resting.order.leaves_qty)
                 board.take(resting.row, is_buy=is_buy, qty=qty)
                 matches.append(Match(resting, resting.cents, qty))

@@ -9,6 +9,7 @@ import numpy as np
 from gammaray.types.money import CENT
 from gammaray.venues.simulated.admission import (
     Admission,
+    AdmittedLeg,
     MarketStatus,
     OrderAdmission,
     business_error,
@@ -18,6 +19,7 @@ from gammaray.venues.simulated.board import Board
 from gammaray.venues.simulated.books import Books, RestingOrder
 from gammaray.venues.simulated.executions import Executions
 from gammaray.venues.simulated.instruments import InstrumentTable
+from gammaray.venues.simulated.ledger import Ledger
 from gammaray.venues.simulated.matching import Match, match_arrival, queue_position
 from gammaray.venues.simulated.model import ExchangeOrder, ExchangeReject, Ticket, TicketLeg
 from gammaray.venues.simulated.packages import PackageLeg, match_inside, match_natural
@@ -35,6 +37,7 @@ class OrderEntry:
         board: Board,
         books: Books,
         records: Records,
+        ledger: Ledger,
         executions: Executions,
         admission: OrderAdmission,
         status: MarketStatus,
@@ -44,6 +47,7 @@ class OrderEntry:
         self._board = board
         self._books = books
         self._records = records
+        self._ledger = ledger
         self._executions = executions
         self._admission = admission
         self._status = status
@@ -66,6 +70,18 @@ class OrderEntry:
         if self._status.is_open:
             self.route(order)
         return accepted
+
+    def close_by_venue(self, symbol: str) -> None:
+        """The venue's own market order that closes a position, whatever the account may afford; our orders in the symbol are canceled."""
+        for order in self.working:
+            if symbol in ([leg.symbol for leg in order.legs] or [order.symbol]):
+                self._end(order, "canceled")
+        row = self._table.row_of[symbol]
+        held = self._ledger.signed_qty(symbol)
+        side = "sell" if held > 0 else "buy"
+        ticket = Ticket(symbol=symbol, qty=abs(held), side=side, order_type="market", time_in_force="day")
+        admission = Admission((AdmittedLeg(row, symbol, side, f"{side}_to_close", 1),), 0)
+        self.route(self._create(ticket, admission, replaces=None))
 
     def cancel(self, order_id: str) -> None:
         """Cancel a working order at once. Raises ExchangeReject for an unknown, terminal or leg order."""

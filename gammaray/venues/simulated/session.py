@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gammaray.venues.simulated.books import InstrumentBook
+from gammaray.venues.simulated.expiry_sweep import sweep_expiring
 from gammaray.venues.simulated.matching import match_flow, match_range, match_requote
 from gammaray.venues.simulated.model import Published
 from gammaray.venues.simulated.scenario.protocol import Frame, Phase
@@ -40,6 +41,7 @@ class SessionStep:
         self._flow(frame)
         self._attracted_flow(step)
         self._match_packages(step)
+        sweep_expiring(x, frame.day)
         if frame.phase is Phase.CLOSE:
             self._close(frame)
         return x.publication.publish(frame.rows, frame.ts_ns)

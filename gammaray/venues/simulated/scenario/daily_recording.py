@@ -31,8 +31,8 @@ def load_daily_recording(path: Path, days: Sequence[date]) -> Recording:
     """The sessions of `days`. Raises ValueError for a file without quotes on them.
 
     The snapshot is shown a quarter of an hour before the close, so that an order can act on it, and again at the close. The files have no sizes:
-    50 contracts a side. The index has no quote: 5 cents on both sides of its level in the snapshot. The official close is the file's where it has one,
-    else the level of the snapshot.
+    50 contracts a side. The index has no quote: 5 cents on both sides of its level in the snapshot. The official close is the file's,
+    or the level of the snapshot where it has none.
     """
     rows = QuoteRows(path, days, _SIZE_WHERE_MISSING)
     days = rows.days()

@@ -36,8 +36,11 @@ def index_history() -> tuple[tuple[date, float, float, float, float, float], ...
 
     table = arch.data.sp500.load()
     columns = [table[name].to_numpy(dtype=np.float64) for name in ("Open", "High", "Low", "Close", "Volume")]
-    days = [stamp.date() for stamp in table.index]
-    return tuple((day, *(float(column[i]) for column in columns)) for i, day in enumerate(days))  # type: ignore[misc]
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return tuple(
+        (stamp.date(), open_, high, low, close, volume)
+        for stamp, (open_, high, low, close, volume) in zip(table.index, rows, strict=True)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +84,7 @@ def history_scenario(
         skew = 0.97 * skew + 0.010 * float(rng.standard_normal())
         mean = 0.97 * mean + 0.012 * float(rng.standard_normal())
         paths.append(_day_path(rng, i, calendar, skew, mean))
-    before = tuple(_daily_bar(i, calendar_close_ns=_nominal_close_ns(bars[i][0])) for i in range(days[0]))
+    before = tuple(_daily_bar(i) for i in range(days[0]))
     path = UnderlyingPath(_SYMBOL, tuple(paths), before)
     return GeneratedScenario(
         "history", [path], calendar=calendar, seed=seed, steps_per_session=steps_per_session, rules=rules
@@ -111,14 +114,9 @@ def _day_path(rng: np.random.Generator, i: int, calendar: TradingCalendar, skew:
     )
 
 
-def _nominal_close_ns(day: date) -> int:
-    """A time by which a day before the scenario is surely known: the midnight after it."""
-    return midnight_ns(day + timedelta(days=1))
-
-
-def _daily_bar(i: int, *, calendar_close_ns: int) -> DailyBar:
+def _daily_bar(i: int) -> DailyBar:
+    """A day before the scenario; it is known by the midnight after it at the latest."""
     day, open_, high, low, close, volume = index_history()[i]
     points = _INDEX_POINTS_PER_SHARE
-    prices = (float(value) / points for value in (open_, high, low, close))
-    bar = Bar(midnight_ns(day), *prices, float(volume // 40))
-    return DailyBar(day, calendar_close_ns, bar)
+    bar = Bar(midnight_ns(day), open_ / points, high / points, low / points, close / points, float(volume // 40))
+    return DailyBar(day, midnight_ns(day + timedelta(days=1)), bar)
