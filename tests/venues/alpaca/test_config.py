@@ -43,7 +43,7 @@ def test_a_missing_key_names_its_variable(missing: str) -> None:
 def test_overrides_are_checked() -> None:
     settings = AlpacaSettings.from_environment("paper", {**KEYS, "GAMMARAY_TRADING_URL": "http://127.0.0.1:1"})
     assert settings.trading_stream_url == "ws://127.0.0.1:1/stream"
-    with pytest.raises(ConfigurationError, match="trading_url: .*without a trailing slash"):
+    with pytest.raises(ConfigurationError, match="without a trailing slash, was"):
         AlpacaSettings.from_environment("paper", {**KEYS, "GAMMARAY_TRADING_URL": "http://127.0.0.1:1/"})
     with pytest.raises(ConfigurationError, match="data_stream_url: expected ws or wss"):
         AlpacaSettings.from_environment("paper", {**KEYS, "GAMMARAY_DATA_STREAM_URL": "https://x"})

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp
@@ -76,7 +76,12 @@ def create_app(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={ExchangeReject: _refused, HTTPException: _http_error, Exception: _crashed},
+        exception_handlers={
+            ExchangeReject: _refused,
+            HTTPException: _http_error,
+            ClientDisconnect: _gone,
+            Exception: _crashed,
+        },
     )
     app.router.redirect_slashes = False  # alpaca-py cannot follow redirects (wire.md 1.2)
     return Gateway(app, service.credentials, service.faults, requests_per_minute)
@@ -92,6 +97,10 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     message = {404: "endpoint not found", 405: "method not allowed"}.get(error.status_code, error.detail)
     code = NOT_FOUND if error.status_code == 404 else error.status_code * 100_000
     return json_response({"code": code, "message": message}, error.status_code, error.headers)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it: the client hung up within its request
 
 
 async def _crashed(request: Request, error: Exception) -> Response:

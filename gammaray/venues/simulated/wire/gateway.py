@@ -79,6 +79,8 @@ class Gateway:
             await self._app(scope, receive, _with_headers(send, headers))
             return
         if fault.latency_ms:
+            # The request has arrived whole: a client that gives up waiting does not undo it.
+            receive = await _arrived(receive)
             await asyncio.sleep(fault.latency_ms / 1000)
         if fault.status == 0:
             await self._app(scope, receive, _with_headers(send, headers))
@@ -87,6 +89,17 @@ class Gateway:
             await self._app(scope, receive, _discard)
         code, message = _FAULT_BODIES.get(fault.status, (fault.status * 100_000, "injected fault"))
         await json_response({"code": code, "message": message}, fault.status, headers)(scope, receive, send)
+
+
+async def _arrived(receive: Receive) -> Receive:
+    parts: list[Message] = []
+    while not parts or parts[-1].get("more_body", False):
+        parts.append(await receive())
+
+    async def replay() -> Message:
+        return parts.pop(0) if parts else await receive()
+
+    return replay
 
 
 async def _discard(_message: Message) -> None:
