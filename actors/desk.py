@@ -20,7 +20,7 @@ from gammaray.desk.reconciliation import ReconciliationReport
 from gammaray.desk.session import DeskSession
 from gammaray.operations.errors import BadInput, RetryLater
 from gammaray.operations.health import Health
-from gammaray.operations.settings import Settings
+from gammaray.operations.settings import RiskSettings, Settings
 from gammaray.storage.sqlite_journal import SqliteJournal
 from gammaray.strategies.delta_hedger import DeltaHedger
 from gammaray.strategies.protocol import MarketView, Strategy
@@ -34,9 +34,8 @@ STALE_ORDER_STEPS = 3
 """A limit order that rests for so many steps is canceled: its price was made for another market."""
 
 
-def risk_limits(settings: Settings) -> RiskLimits:
+def risk_limits(risk: RiskSettings) -> RiskLimits:
     """The gate's limits from the settings' risk group."""
-    risk = settings.risk
     return RiskLimits(
         max_position_size=risk.max_position_size,
         max_daily_loss=risk.max_daily_loss,
@@ -74,7 +73,7 @@ class DeskActor:
         account = self._venue.account().account_number
         self._journal = SqliteJournal(configuration.folder.journal)
         self._session = DeskSession(
-            self._journal, self._venue, risk_limits(configuration.settings), self._clock, account
+            self._journal, self._venue, risk_limits(configuration.settings.risk), self._clock, account
         )
         self._strategies = strategies(configuration.settings)
         self._forecaster: Forecaster | None = None
@@ -175,6 +174,33 @@ class DeskActor:
                 raise RetryLater("no market has been seen yet")
             wanted = self._wanted(self._tick)
         return [signal_answer(signal) for signal in wanted if not underlyings or signal.underlying in underlyings]
+
+    @ray.method(concurrency_group="read")
+    def wanted_signals(self) -> list[Signal]:
+        """What the strategies want now, as values."""
+        with self._lock:
+            return [] if self._tick is None else self._wanted(self._tick)
+
+    @ray.method(concurrency_group="read")
+    def check_signal(self, signal: Signal) -> dict[str, Any]:
+        """What the gate would say to a signal."""
+        with self._lock:
+            return decision_answer(self._session.check(signal))
+
+    @ray.method(concurrency_group="read")
+    def submit_signal(self, signal: Signal) -> dict[str, Any]:
+        """Send a signal through the gate."""
+        with self._lock:
+            decision = self._session.submit(signal)
+            self._session.pump()
+            return decision_answer(decision)
+
+    @ray.method(concurrency_group="control")
+    def set_risk(self, risk: RiskSettings, by: str) -> None:
+        """Limits from changed settings, in force for the next order."""
+        with self._lock:
+            self._session.set_limits(risk_limits(risk), by)
+            self._log.info("limits_changed", by=by, **risk.model_dump())
 
     @ray.method(concurrency_group="control")
     def set_trading_state(self, state: str, by: str, reason: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from datetime import date, timedelta
 
 import numpy as np
@@ -20,6 +21,7 @@ from gammaray.features.targets import outcome
 from gammaray.market.chain import ChainState
 from gammaray.market.columns import Quotes
 from gammaray.market.daily import DailyRecord, DailyRecordBuilder, with_official_prices
+from gammaray.operations.errors import BadInput
 from gammaray.operations.health import Health
 from gammaray.storage.history import History
 from gammaray.storage.history_daily import append_daily_records, append_snapshot, read_daily_records
@@ -89,7 +91,7 @@ class MarketActor:
         self._data = market_data(configuration)
         self._history = History(configuration.folder.history)
         self._store = FeatureStore(self._history)
-        now_ns = self._data.clock_ns()
+        now_ns = self._started_ns = self._data.clock_ns()
         today = to_datetime(now_ns).astimezone(NEW_YORK).date()
         self._calendar = TradingCalendar(
             today - timedelta(days=10), max(today, configuration.settings.run.last_day) + LISTING_HORIZON
@@ -144,6 +146,28 @@ class MarketActor:
         age_s = max(0.0, (self._data.clock_ns() - self._last_ns) / 1e9) if self._last_ns else None
         return Health("market", live=True, ready=self._last_ns > 0, detail=f"{self._quotes} quotes", age_s=age_s)
 
+    def daily_records(self, symbol: str) -> list[dict[str, object]]:
+        """Every daily record known so far. Raises BadInput for a symbol that is not an underlying of this run."""
+        self._require(symbol)
+        records = read_daily_records(self._history, symbol, until_ns=max(self._last_ns, self._started_ns))
+        return [asdict(record) for record in records]
+
+    def feature_window(self, symbol: str) -> dict[str, object]:
+        """The newest feature vectors: names, version, rows of shape (sessions, features). Raises BadInput before the first is known."""
+        window = self._require(symbol).window
+        if not window:
+            raise BadInput("symbol", f"no features of {symbol} are known yet")
+        return {
+            "names": window[-1].names,
+            "version": window[-1].version,
+            "rows": np.array([each.values for each in window]),
+        }
+
+    def _require(self, symbol: str) -> _Underlying:
+        if symbol not in self._state:
+            raise BadInput("symbol", f"{symbol} is not an underlying of this run: {', '.join(self._state)}")
+        return self._state[symbol]
+
     def status(self) -> dict[str, object]:
         """Counters of feeds and quality, by underlying."""
         return {
@@ -173,7 +197,8 @@ class MarketActor:
     def _receive(self, step: Step) -> tuple[str, ...]:
         gap = self._data.stream_gap()
         complete = True
-        if self._configuration.lock_step:
+        # The first step was published before anybody had subscribed; listing the contracts has fetched it.
+        if self._configuration.lock_step and self._last_ns:
             complete = self._data.wait_for_quotes(step.ts_ns, step.expected, QUOTE_TIMEOUT_S)
         self._apply(self._data.drain_quotes())
         if complete and not gap:

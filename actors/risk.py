@@ -18,6 +18,9 @@ from gammaray.risk.limits import AccountLimits, Breach, check_account, stricter
 from gammaray.types.money import to_dollars
 from gammaray.types.signals import TradingState
 
+UNPRICED_STEPS = 4
+"""Steps in a row with a position that cannot be priced before new risk is forbidden."""
+
 
 @ray.remote(concurrency_groups={"health": 1})
 class RiskActor:
@@ -31,6 +34,7 @@ class RiskActor:
         self._exposure = BookExposure(0, {}, Exposure(), ())
         self._breaches: list[Breach] = []
         self._trading_state = TradingState.ACTIVE
+        self._steps_unpriced = 0
 
     def on_step(self, tick: MarketTick, report: DeskReport) -> BookExposure:
         """Measure the book at a step; a breach asks the desk for a stricter trading state."""
@@ -45,7 +49,7 @@ class RiskActor:
                     equity=to_dollars(book.equity),
                     start_of_day_equity=to_dollars(book.start_of_day_equity),
                     delta_dollars=self._exposure.total.delta_dollars,
-                    unpriced=len(self._exposure.unpriced),
+                    unpriced=self._lasting_unpriced(),
                 )
             )
         return self._exposure
@@ -70,6 +74,11 @@ class RiskActor:
     def health(self) -> Health:
         """Alive."""
         return Health("risk", live=True, ready=self._exposure.ts_ns > 0, detail=f"{len(self._breaches)} breaches")
+
+    def _lasting_unpriced(self) -> int:
+        """Positions without greeks, once that has lasted: a single step may fall between two quotes, and the gate denies on it anyway."""
+        self._steps_unpriced = self._steps_unpriced + 1 if self._exposure.unpriced else 0
+        return len(self._exposure.unpriced) if self._steps_unpriced >= UNPRICED_STEPS else 0
 
     def _enforce(self, breaches: list[Breach]) -> None:
         self._breaches = breaches

@@ -28,7 +28,9 @@ def market_data(configuration: ActorConfiguration) -> AlpacaMarketData:
 
 
 def trading(configuration: ActorConfiguration) -> AlpacaTrading:
-    """Orders and the account."""
+    """Orders and the account, with the trading stream up."""
     from gammaray.venues.alpaca.trading import AlpacaTrading
 
-    return AlpacaTrading(alpaca_settings(configuration))
+    venue = AlpacaTrading(alpaca_settings(configuration))
+    venue.connect()
+    return venue

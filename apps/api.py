@@ -28,9 +28,9 @@ from apps.schemas import (
     SignalsRequest,
     TradingStateRequest,
 )
-from gammaray import __version__
 from gammaray.models.serving import ForecastServer, Served, parse_routing
 from gammaray.operations.errors import BadInput, RetryLater
+from gammaray.version import __version__
 
 LOG_FLUSH_S = 0.05
 LOG_QUEUE = 10_000

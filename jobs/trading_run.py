@@ -58,15 +58,17 @@ def run_system(
     stop: threading.Event,
     started: str,
     on_connected: Callable[[], None] = lambda: None,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run from start to end and return the summary, which is also written to the run's folder.
 
-    on_connected: called once Ray is up (Ray installs signal handlers of its own then). Raises ConfigurationError, in one line, for what the
-    operator must mend before anything can run.
+    on_connected: called once Ray is up (Ray installs signal handlers of its own then); on_ready: once the market may begin.
+    Raises ConfigurationError, in one line, for what the operator must mend before anything can run.
     """
     run = TradingRun(settings, run_dir, view, stop, started)
     try:
         run.start(on_connected)
+        on_ready()
         run.trade()
     except Stopped:
         view.stage("stopping")
@@ -101,7 +103,6 @@ class TradingRun:
         self._serve: ServeController | None = None
         self._exposure = _NO_EXPOSURE
         self._pacer: Pacer | None = None
-        self._notes: list[str] = []
         self._begun = time.monotonic()
         require_free_port(settings.serve.host, settings.serve.http_port, "serve.http_port")
         self.folder: RunFolder = create_run_folder(run_dir, settings, self.run_id, started)
@@ -138,6 +139,7 @@ class TradingRun:
             dashboard_url=self._cluster.dashboard_url,
             key_hashes=(key_hash(key),),
         )
+        self._write_endpoints(venue_url)
         now_ns = AdminClient(venue_url).clock().clock_ns if venue_url else WallClock().now_ns()
         champions = None
         if learns:
@@ -160,6 +162,19 @@ class TradingRun:
         self._pacer = self._make_pacer(venue_url)
         self.record.seconds["start"] = time.monotonic() - self._begun
         self._view.stage(f"ready after {self.record.seconds['start']:.1f} s")
+
+    def _write_endpoints(self, venue_url: str) -> None:
+        """Where other processes find the running system: `TradingSystem.connect(run_dir)` reads it."""
+        assert self._cluster is not None
+        endpoints = {
+            "ray_address": self._cluster.address,
+            "dashboard_url": self._cluster.dashboard_url,
+            "namespace": self._cluster.namespace,
+            "api_url": self.api_url,
+            "venue_url": venue_url,
+            "venue_pid": self._venue.pid if self._venue else None,
+        }
+        write_atomically(self.folder.path / "endpoints.json", json.dumps(endpoints, indent=2))
 
     def _announce_venue(self) -> None:
         run = self.settings.run
@@ -254,7 +269,7 @@ class TradingRun:
         for kind in ("drift_events", "retraining_jobs", "promotions", "rejections", "rollbacks"):
             for event in getattr(learning, kind)[len(getattr(before, kind)) :]:
                 detail = event.get("detector") or event.get("status") or f"version {event.get('version')}"
-                self._notes.append(
+                self._view.stage(
                     f"{event['market_time'][:10]} {kind.replace('_', ' ')[:-1]}: {event['model']} {detail}"
                 )
 
@@ -326,6 +341,7 @@ class TradingRun:
         except ray.exceptions.RayError as error:
             _log.error("cluster_not_closed", error=str(error))
         finally:
+            (self.folder.path / "endpoints.json").unlink(missing_ok=True)
             self._cluster = None
             self.handles = {}
             if self._venue is not None:
@@ -385,7 +401,6 @@ class TradingRun:
             retraining_jobs=len(learning.retraining_jobs) if learning else 0,
             retraining=", ".join(learning.pending) if learning else "",
             restarts=sum(self.record.restarts.values()),
-            notes=tuple(self._notes),
         )
 
 

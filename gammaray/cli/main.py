@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gammaray import __version__
+from gammaray.version import __version__
 
 # name → (module, function, one line of help)
 COMMANDS: Mapping[str, tuple[str, str, str]] = {

@@ -69,12 +69,11 @@ def rows(progress: Progress) -> list[tuple[str, str]]:
 
 
 class TableView:
-    """A table that refreshes in place; stages and notes scroll above it."""
+    """A table that refreshes in place; stages and events scroll above it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False)
         self._live: Live | None = None
-        self._seen_notes: set[str] = set()
 
     def stage(self, text: str) -> None:
         """Print a line above the table."""
@@ -82,10 +81,6 @@ class TableView:
 
     def update(self, progress: Progress) -> None:
         """Draw the newest picture."""
-        for note in progress.notes:
-            if note not in self._seen_notes:
-                self._seen_notes.add(note)
-                self.stage(note)
         table = Table.grid(padding=(0, 2))
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
@@ -110,18 +105,13 @@ class PlainView:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._last = 0.0
-        self._seen_notes: set[str] = set()
 
     def stage(self, text: str) -> None:
         """Print a line."""
         print(f"{time.strftime('%H:%M:%S')} {text}", file=self._stream, flush=True)
 
     def update(self, progress: Progress) -> None:
-        """Print new notes at once, the state now and then."""
-        for note in progress.notes:
-            if note not in self._seen_notes:
-                self._seen_notes.add(note)
-                self.stage(note)
+        """Print the state now and then."""
         if time.monotonic() - self._last < PLAIN_INTERVAL_S:
             return
         self._last = time.monotonic()

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gammaray import __version__
 from gammaray.operations.errors import BadInput
+from gammaray.version import __version__
 
 CARD_FILE = "card.json"
 

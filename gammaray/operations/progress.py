@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -47,14 +47,13 @@ class Progress:
     retraining_jobs: int = 0
     retraining: str = ""
     restarts: int = 0
-    notes: tuple[str, ...] = field(default=())
 
 
 class ProgressView(Protocol):
     """Shows progress to a person."""
 
     def stage(self, text: str) -> None:
-        """A stage of the start or the end."""
+        """Something that happened: a stage of the start or the end, an event of the run."""
         ...
 
     def update(self, progress: Progress) -> None:

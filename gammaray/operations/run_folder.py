@@ -14,9 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gammaray import __version__
 from gammaray.operations.errors import ConfigurationError
 from gammaray.operations.settings import Settings
+from gammaray.version import __version__
 
 _SHOWN_PACKAGES = ("ray", "torch", "numpy", "numba", "alpaca-py", "onnxruntime", "pyarrow", "duckdb", "mlflow-skinny")
 MIN_FREE_MB = 500

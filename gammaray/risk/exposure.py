@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -82,7 +83,13 @@ def _position_exposure(symbol: str, quantity: int, underlying: str, snapshot: Ch
         gamma=units * float(snapshot.gamma[row]),
         vega=units * float(snapshot.vega[row]),
         theta_per_day=units * float(snapshot.theta[row]) / DAYS_PER_YEAR,
-        gross=abs(units) * float(snapshot.mid[row]),
+        gross=abs(units) * _value(snapshot, row),
     )
-    values = (exposure.delta, exposure.gamma, exposure.vega, exposure.theta_per_day, exposure.gross)
-    return exposure if all(value == value and abs(value) != float("inf") for value in values) else None
+    known = (exposure.delta, exposure.gamma, exposure.vega, exposure.theta_per_day)
+    return exposure if all(math.isfinite(value) for value in known) else None
+
+
+def _value(snapshot: ChainSnapshot, row: int) -> float:
+    """Middle of the quotes; a missing bid counts as zero, as for an option that nobody wants."""
+    bid, ask = float(snapshot.bid[row]), float(snapshot.ask[row])
+    return 0.5 * ((bid if math.isfinite(bid) else 0.0) + (ask if math.isfinite(ask) else 0.0))

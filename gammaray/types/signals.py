@@ -66,8 +66,8 @@ class Signal:
     explanation: str
     time_in_force: TimeInForce = TimeInForce.DAY
 
-    def to_order(self, client_order_id: str) -> OrderRequest:
-        """The order that carries the signal out."""
+    def to_order(self, client_order_id: str = "unsent") -> OrderRequest:
+        """The order that carries the signal out; the desk gives it its id."""
         return OrderRequest(
             client_order_id=client_order_id,
             legs=self.legs,

@@ -1,0 +1,1 @@
+"""The desk and the strategies over recorded or generated history, in one process."""
