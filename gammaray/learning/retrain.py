@@ -52,7 +52,7 @@ class RetrainConfig:
     learning_rate: float = 5e-4
     gate_windows: int = 40
     gate_folds: int = 4
-    gate_tolerance: float = 0.02
+    gate_tolerance: float = 0.05
     iv_weight: float = 0.5
 
     def __post_init__(self) -> None:

@@ -79,7 +79,7 @@ class TorchForecaster:
             to_tensor(np.nanmean(raw, axis=0)),
             to_tensor(np.maximum(np.nanstd(raw, axis=0), 1e-8)),
         )
-        start_linear_part(self.network, training, self.config.training.ridge)
+        start_linear_part(self.network, training)
         figures = fit_network(self.network, training, validation, self.config.training, self.seed)
         self.fitted = True
         return figures

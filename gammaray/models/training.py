@@ -13,6 +13,9 @@ from torch import Tensor
 from gammaray.models.dataset import FloatArray, WindowSet
 from gammaray.models.networks import ScaledNetwork
 
+# Penalties tried for the linear part, per window.
+RIDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
@@ -24,7 +27,6 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     patience: int = 6
     huber_delta: float = 1.5
-    ridge: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,11 @@ def masked_huber(forecast: Tensor, target: Tensor, known: Tensor, weight: Tensor
     return torch.sum(per_head) / heads
 
 
-def start_linear_part(network: ScaledNetwork, training: WindowSet, ridge: float) -> None:
+def start_linear_part(network: ScaledNetwork, training: WindowSet) -> None:
     """Set the linear part to the ridge regression of the scaled targets on the scaled last row, each head on its known targets.
 
-    ridge: penalty on a coefficient, in units of the number of windows.
+    The penalty of each head is the largest of `RIDGES` whose leave-one-out error is within a standard error of the least (Hastie, Tibshirani and
+    Friedman, The Elements of Statistical Learning (2009), section 7.10).
     """
     with torch.no_grad():
         rows = network.scaled_features(to_tensor(training.inputs[:, -1, :])).double()
@@ -80,9 +83,19 @@ def start_linear_part(network: ScaledNetwork, training: WindowSet, ridge: float)
         for head in range(target.shape[1]):
             x, y = rows[known[:, head]], target[known[:, head], head].double()
             mean, level = x.mean(dim=0), y.mean()
-            centred = x - mean
-            gram = centred.T @ centred + ridge * len(x) * torch.eye(x.shape[1], dtype=torch.float64)
-            coefficients = torch.linalg.solve(gram, centred.T @ (y - level))
+            u, singular, basis = torch.linalg.svd(x - mean, full_matrices=False)
+            along = u.T @ (y - level)
+            errors, solutions = [], []
+            for ridge in RIDGES:
+                shrink = singular**2 / (singular**2 + ridge * len(x))
+                leverage = u**2 @ shrink + 1.0 / len(x)
+                residual = (y - level) - u @ (shrink * along)
+                errors.append((residual / torch.clamp(1.0 - leverage, min=1e-6)) ** 2)
+                solutions.append(basis.T @ (shrink / torch.clamp(singular, min=1e-12) * along))
+            means = torch.stack([torch.mean(error) for error in errors])
+            least = int(torch.argmin(means))
+            bar = means[least] + torch.std(errors[least]) / math.sqrt(len(x))
+            coefficients = solutions[int(torch.nonzero(means <= bar).max())]
             network.linear.weight[head] = coefficients.float()
             network.linear.bias[head] = (level - mean @ coefficients).float()
 
