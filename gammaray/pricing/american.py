@@ -17,6 +17,7 @@ from gammaray.pricing.american_volatility import invert
 from gammaray.pricing.arguments import Broadcast, Domain, FloatArray, broadcast, first_index
 from gammaray.pricing.european import Greeks
 from gammaray.pricing.implied import ImpliedVolatilityStatus
+from gammaray.pricing.threads import in_threads
 
 RATE, VOLATILITY, YIELD = 4, 5, 6  # places of the columns
 
@@ -48,6 +49,7 @@ def american_price(
     *,
     dividends: Dividends | None = None,
     accuracy: Accuracy = "accurate",
+    threads: int = 1,
     out: FloatArray | None = None,
 ) -> Any:
     """Price of an American option under Black–Scholes–Merton.
@@ -67,6 +69,7 @@ def american_price(
             Those after an option's expiry do not touch it; one at expiry falls before the payoff.
         accuracy: with dividends, the error for a strike of 100 is about 5e-3, 5e-4 and 1e-4; without, the root mean square
             error of options of up to ten years is 3e-4 for "fast" (2e-5 up to one year), 6e-6 for "accurate", 3e-8 for "high".
+        threads: how many threads may share the rows of a large array, without dividends.
         out: C-contiguous float64 array of the broadcast shape to write to.
 
     Returns:
@@ -81,7 +84,7 @@ def american_price(
     if dividends:
         values[:] = evaluate_with_dividends(arguments.columns, *dividend_columns(dividends), accuracy)[0]
     else:
-        values[:] = _evaluate(arguments.columns, collocation(accuracy))[kernel.PRICE]
+        values[:] = _evaluate(arguments.columns, collocation(accuracy), threads=threads)[kernel.PRICE]
     return arguments.restore(values) if out is None else out
 
 
@@ -249,11 +252,20 @@ def _has_two_boundaries(sign: FloatArray, rate: FloatArray, dividend_yield: Floa
     return np.asarray((put_rate < 0.0) & (put_yield < put_rate))
 
 
-def _evaluate(columns: Sequence[FloatArray], scheme: Collocation, *, greeks: bool = False) -> FloatArray:
+def _evaluate(
+    columns: Sequence[FloatArray], scheme: Collocation, *, greeks: bool = False, threads: int = 1
+) -> FloatArray:
+    """Price, delta, gamma and critical spot price, shape (4, n); delta and gamma are undefined without `greeks`."""
     table, axes = guess_table()
-    out = np.empty((4, columns[0].size))
     sign, spot, strike, tau, rate, volatility, dividend_yield = columns
-    kernel.evaluate(greeks, scheme, table, axes, sign, spot, strike, tau, rate, volatility, dividend_yield, out)
+    out = np.empty((4, sign.size))
+
+    def rows(start: int, stop: int) -> None:
+        kernel.evaluate(
+            greeks, scheme, table, axes, sign, spot, strike, tau, rate, volatility, dividend_yield, start, stop, out
+        )
+
+    in_threads(rows, sign.size, threads)
     return out
 
 

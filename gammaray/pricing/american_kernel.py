@@ -71,15 +71,16 @@ def evaluate(
     rate: FloatArray,
     volatility: FloatArray,
     dividend_yield: FloatArray,
+    start: int,
+    stop: int,
     out: FloatArray,
 ) -> None:
-    """Price, delta, gamma and critical spot price of every row into `out`, shape (4, n); delta and gamma only with `greeks`.
+    """Price, delta, gamma and critical spot price of rows start..stop into `out`, shape (4, n); delta and gamma only with `greeks`.
 
     Columns have n elements. `table` and `axes` are those of `american_guess`.
     """
-    count = sign.size
-    kind = np.empty(count, dtype=np.int8)
-    for i in range(count):
+    kind = np.empty(sign.size, dtype=np.int8)
+    for i in range(start, stop):
         if sign[i] < 0.0:
             kind[i] = classify(spot[i], strike[i], tau[i], rate[i], volatility[i], dividend_yield[i])
         else:
@@ -93,10 +94,10 @@ def evaluate(
     moved = np.zeros((nodes, BLOCK))
     rows = np.zeros(BLOCK, dtype=np.int64)
     for wanted in range(EUROPEAN, YIELDING_MIXED + 1):
-        i = 0
-        while i < count:
+        i = start
+        while i < stop:
             filled = 0
-            while i < count and filled < BLOCK:
+            while i < stop and filled < BLOCK:
                 if kind[i] == wanted:
                     rows[filled] = i
                     filled += 1
