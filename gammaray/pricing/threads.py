@@ -17,14 +17,18 @@ SHARE_MULTIPLE = 128  # a share is whole blocks of the kernels
 SMALLEST_SHARE = 64 * SHARE_MULTIPLE  # below, handing over costs more than it gains
 
 
-def in_threads(work: Callable[[int, int], Result], size: int, threads: int) -> list[Result]:
+def in_threads(
+    work: Callable[[int, int], Result], size: int, threads: int, *, smallest: int = SMALLEST_SHARE
+) -> list[Result]:
     """`work(start, stop)` over shares that cover range(size), in at most `threads` threads; results in the order of the rows.
+
+    No share has fewer than `smallest` rows.
 
     Raises ValueError when `threads` is less than one.
     """
     if threads < 1:
         raise ValueError(f"threads: expected at least 1, was {threads}")
-    count = min(threads, max(1, size // SMALLEST_SHARE))
+    count = min(threads, max(1, size // smallest))
     if count == 1:
         return [work(0, size)]
     blocks = -(-size // SHARE_MULTIPLE)

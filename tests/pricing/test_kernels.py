@@ -1,0 +1,151 @@
+"""What the compiler makes of the kernels: vector registers, a cache that survives a read-only package, a quick cold start."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+import pytest
+
+import gammaray
+from gammaray.pricing import black, implied_kernel
+from gammaray.pricing.jit import OPTIONS
+
+BLOCK = black.BLOCK
+
+
+def has_avx2() -> bool:
+    return platform.machine() in ("x86_64", "AMD64") and bool(llvmlite.binding.get_host_cpu_features().get("avx2"))
+
+
+def assembly(stage: Callable[..., Any]) -> str:
+    """The machine code of a stage over one full block, so that there is no scalar remainder loop in it."""
+
+    @numba.njit(**OPTIONS)
+    def whole_block(scratch: np.ndarray) -> None:
+        stage(scratch, BLOCK)
+
+    whole_block.compile("void(float64[::1])")
+    (text,) = whole_block.inspect_asm().values()
+    return str(text)
+
+
+# Two Mills ratios, three exponentials and a logarithm are at least 2·23 + 3·11 + 7 multiply-adds.
+@pytest.mark.skipif(not has_avx2(), reason="needs x86-64 with AVX2")
+@pytest.mark.parametrize(
+    ("stage", "least"),
+    [
+        (black._price, 86),
+        (black._first_order, 1),
+        (black._second_order, 3),
+        (black._third_order, 4),
+        (implied_kernel._normalise, 29),
+        (implied_kernel._guess, 20),
+        (implied_kernel._improve, 64),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_stages_run_in_vector_registers(stage: Callable[..., Any], least: int) -> None:
+    text = assembly(stage)
+    packed = re.findall(r"\bvf(?:n?m(?:add|sub))\d+pd\s.*%[yz]mm", text)
+    scalar = re.findall(r"\bv(?:f(?:n?m(?:add|sub))\d+|mul|add|sub|div|sqrt)sd\s", text)
+    assert len(packed) >= least
+    assert not scalar
+    # No call to libm is left.
+    assert not re.search(r"call\w*\s+\*?(exp|log|sqrt|erfc?|pow|fma)\b", text)
+
+
+COLD_START = """
+import json, time
+start = time.process_time()
+import gammaray.pricing as pricing
+imported = time.process_time()
+price = pricing.price("C", 100, 105, 0.5, 0.03, 0.2)
+greeks = pricing.greeks(["C", "P"], 100, 105, 0.5, 0.03, 0.2, order=3)
+volatility = pricing.implied_volatility(price, "C", 100, 105, 0.5, 0.03)
+called = time.process_time()
+from gammaray.pricing import black, implied_kernel
+print(json.dumps({
+    "import": imported - start,
+    "first_call": called - imported,
+    "volatility": volatility,
+    "hits": sum(k.stats.cache_hits.total() for k in (black.evaluate, implied_kernel.solve)),
+    "folder": black.evaluate._cache.cache_path,
+}))
+"""
+
+
+def cold_start(folder: Path, **environment: str) -> dict[str, Any]:
+    """Figures of a fresh interpreter that imports the copy of the package in `folder`; times are of its CPU."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "PYTHON", "XDG_"))}
+    run = subprocess.run(
+        [sys.executable, "-c", COLD_START],
+        env={**kept, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    figures: dict[str, Any] = json.loads(run.stdout)
+    return figures
+
+
+def copy_of_package(folder: Path) -> Path:
+    """The package in a folder where numba can put no cache: a file stands in the way of every __pycache__, for root too."""
+    source = Path(gammaray.__file__).parent
+    for name in ("__init__.py", "pricing"):
+        target = folder / "gammaray" / name
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, target)
+    (folder / "gammaray" / "pricing" / "__pycache__").touch()
+    return folder
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_cold_start_with_a_read_only_package(tmp_path: Path) -> None:
+    package = copy_of_package(tmp_path / "site")
+    home = tmp_path / "home"
+    home.mkdir()
+    first = cold_start(package, HOME=str(home))
+    assert first["hits"] == 0
+    assert Path(first["folder"]).is_relative_to(home)
+    second = cold_start(package, HOME=str(home))
+    assert second["hits"] == 2  # one machine code for each kernel, whatever the arguments were
+    assert second["import"] < 1.0
+    assert second["first_call"] < 1.0
+    assert second["volatility"] == pytest.approx(0.2, rel=1e-12)
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_cache_goes_to_the_temporary_folder_where_home_cannot_be_written(tmp_path: Path) -> None:
+    package = copy_of_package(tmp_path / "site")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    program = "import gammaray.pricing.special as s; print(s.exp._cache.cache_path)"
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "HOME": "/dev/null", "TMPDIR": str(temporary)},
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert Path(run.stdout.strip()).is_relative_to(temporary / "gammaray-numba")
