@@ -229,6 +229,7 @@ class OrderAdmission:
         if ticket.order_type == "market" and not self._status.is_open:
             raise business_error("options market orders are only allowed during market hours")
         self._check_closing(ticket.symbol, intent, ticket.qty, working)
+        self._check_wash_trade(ticket, working, limits_alone=True)
         reserve = self._option_reserve(ticket, row, contract, intent, working)
         return Admission((AdmittedLeg(row, ticket.symbol, ticket.side, intent, 1),), reserve)
 
@@ -327,9 +328,14 @@ class OrderAdmission:
         if ticket.qty > available:
             raise self._insufficient_qty(ticket.symbol, ticket.qty, available, held, selling + locked, [])
 
-    def _check_wash_trade(self, ticket: Ticket, working: Sequence[ExchangeOrder]) -> None:
+    def _check_wash_trade(
+        self, ticket: Ticket, working: Sequence[ExchangeOrder], *, limits_alone: bool = False
+    ) -> None:
+        """No order of ours may trade with another of ours; with `limits_alone` market orders are left out of it."""
         for order in working:
             if order.symbol != ticket.symbol or order.side == ticket.side:
+                continue
+            if limits_alone and (order.limit_price is None or ticket.limit_price is None):
                 continue
             reason = ""
             if order.limit_price is None:

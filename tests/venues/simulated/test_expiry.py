@@ -14,7 +14,11 @@ FRIDAY = date(2017, 10, 6)
 
 
 def rows(m):
-    return [(a.activity_type, a.symbol, a.qty, a.price, a.net_amount) for a in m.exchange.activities() if a.activity_type != "FILL"]
+    return [
+        (a.activity_type, a.symbol, a.qty, a.price, a.net_amount)
+        for a in m.exchange.activities()
+        if a.activity_type != "FILL"
+    ]
 
 
 @pytest.fixture
@@ -105,7 +109,9 @@ def test_exercise_that_is_refused(held, occ) -> None:
     m = held(25_000, ("sell", "P", 240, 1), ("buy", "P", 255, 1), ("buy", "C", 240, 3), run=False, cash=40_000_000_000)
     with pytest.raises(ExchangeReject, match="short position"):
         m.exchange.exercise(occ("P", 240))
-    with pytest.raises(ExchangeReject, match=r"insufficient underlying qty to exercise \(required: 100, available: 0\)"):
+    with pytest.raises(
+        ExchangeReject, match=r"insufficient underlying qty to exercise \(required: 100, available: 0\)"
+    ):
         m.exchange.exercise(occ("P", 255))
     with pytest.raises(ExchangeReject, match=r"insufficient cash to exercise \(required: 72000"):
         m.exchange.exercise(occ("C", 240))

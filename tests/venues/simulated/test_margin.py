@@ -77,9 +77,7 @@ def test_every_short_leg_needs_a_long_one_inside_the_order() -> None:
 
 @settings(max_examples=200)
 @given(
-    st.lists(
-        st.tuples(st.sampled_from("CP"), st.integers(80, 120), st.integers(-3, 3)), min_size=1, max_size=6
-    ),
+    st.lists(st.tuples(st.sampled_from("CP"), st.integers(80, 120), st.integers(-3, 3)), min_size=1, max_size=6),
     st.integers(0, 250),
 )
 def test_the_requirement_covers_every_price_at_one_expiration(legs: list[tuple[str, int, int]], price: int) -> None:

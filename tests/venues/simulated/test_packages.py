@@ -16,7 +16,12 @@ SPY = {"SPY": (25_000, 25_001, 500, 500)}
 @pytest.fixture
 def condor(occ):
     """A short iron condor: natural credit 40 + 42 − 12 − 11 = 59 cents, middle 41 + 43 − 11 − 10 = 63."""
-    legs = (("buy", occ("P", 240), 1), ("sell", occ("P", 245), 1), ("sell", occ("C", 255), 1), ("buy", occ("C", 260), 1))
+    legs = (
+        ("buy", occ("P", 240), 1),
+        ("sell", occ("P", 245), 1),
+        ("sell", occ("C", 255), 1),
+        ("buy", occ("C", 260), 1),
+    )
     quotes = SPY | {
         occ("P", 240): (10, 12, 100, 30),
         occ("P", 245): (40, 42, 20, 100),

@@ -17,6 +17,7 @@ from gammaray.venues.simulated.scenario.paths import (
     bridge_day,
     brownian_bridge,
     midnight_ns,
+    session_calendar,
 )
 from gammaray.venues.simulated.scenario.protocol import DailyBar
 
@@ -75,7 +76,7 @@ def history_scenario(
     missing = [day for day in (bars[days[0] - 1][0], *(bars[i][0] for i in days)) if day not in levels]
     if missing:
         raise ValueError(f"first, last: no VIX for {missing[0]}; the history reaches from 2014-01-06 to 2018-12-31")
-    calendar = TradingCalendar(bars[days[0]][0] - timedelta(days=10), bars[days[-1]][0] + timedelta(days=260))
+    calendar = session_calendar(bars[days[0]][0] - timedelta(days=10), bars[days[-1]][0] + timedelta(days=260))
     rng = np.random.default_rng([seed, _PATH_STREAM])
     paths: list[DayPath] = []
     skew, mean = 0.0, 0.0

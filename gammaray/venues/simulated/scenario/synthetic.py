@@ -8,10 +8,9 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from gammaray.types.calendar import TradingCalendar
 from gammaray.venues.simulated.listing import ListingRules
 from gammaray.venues.simulated.scenario.generated import GeneratedScenario
-from gammaray.venues.simulated.scenario.paths import DayPath, UnderlyingPath, session_bar
+from gammaray.venues.simulated.scenario.paths import DayPath, UnderlyingPath, session_bar, session_calendar
 
 SYNTHETIC_FIRST = date(2024, 1, 2)
 SYNTHETIC_LAST = date(2024, 6, 28)
@@ -84,7 +83,7 @@ def synthetic_scenario(
 
     Raises ValueError, naming the argument, when the range holds no session.
     """
-    calendar = TradingCalendar(first - timedelta(days=_WARM_UP_SESSIONS * 3 // 2), last + timedelta(days=260))
+    calendar = session_calendar(first - timedelta(days=_WARM_UP_SESSIONS * 3 // 2), last + timedelta(days=260))
     days = [session.day for session in calendar.sessions if session.day <= last]
     shown = [day for day in days if day >= first]
     if not shown:
