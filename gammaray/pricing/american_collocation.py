@@ -40,13 +40,13 @@ class Collocation(NamedTuple):
     refinement: FloatArray
     """(n, GUESS_NODES) takes values at the nodes of the guess to those at `nodes`"""
     tolerance: float
-    """The sweeps stop when no log boundary of a block moved more than this."""
+    """The sweeps of an option end when its log boundary moved nowhere by more than this."""
     max_sweeps: int
 
 
 _SIZES: dict[str, tuple[int, int, int, float]] = {
-    "fast": (6, 5, 12, 5e-3),
-    "accurate": (12, 8, 32, 3e-4),
+    "fast": (6, 5, 12, 2e-3),
+    "accurate": (12, 8, 32, 2e-5),
     "high": (24, 24, 64, 1e-8),
 }
 _MAX_SWEEPS = 60

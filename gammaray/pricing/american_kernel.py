@@ -44,8 +44,9 @@ BLOCK = 64
     PREMIUM,
     PREMIUM_X,
     PREMIUM_XX,
-) = range(16)
-WORK_ROWS = 16
+    SHIFT,
+) = range(17)
+WORK_ROWS = 17
 
 # What a row is, found before anything is solved.
 LIMIT, EUROPEAN, PLAIN, MIXED, YIELDING, YIELDING_MIXED = range(6)
@@ -299,7 +300,10 @@ def guess_from_table(
 def solve(
     kind: int, scheme: Collocation, work: FloatArray, squares: FloatArray, logs: FloatArray, moved: FloatArray, n: int
 ) -> None:
-    """Sweep until no boundary of the block moves by more than the tolerance; leaves L in `logs` and L² in `squares`."""
+    """Sweep until no boundary moves by more than the tolerance; leaves L in `logs` and L² in `squares`."""
+    shift = work[SHIFT]
+    for k in range(n):
+        shift[k] = math.inf
     for i in range(scheme.nodes.size):
         line, square = logs[i], squares[i]
         for k in range(n):
@@ -315,15 +319,28 @@ def solve(
             else:
                 integrate(True, True, scheme, i, work, squares, logs, n)
             update(scheme.nodes[i], work, logs[i], moved[i], n)
-        largest = 0.0
-        for i in range(scheme.nodes.size):
-            line, square, new = logs[i], squares[i], moved[i]
-            for k in range(n):
-                largest = max(largest, abs(new[k] - line[k]))
-                line[k] = new[k]
-                square[k] = new[k] * new[k]
+        largest = accept(scheme.tolerance, shift, squares, logs, moved, n)
         if largest < scheme.tolerance:
             break
+
+
+@inlined
+def accept(
+    tolerance: float, shift: FloatArray, squares: FloatArray, logs: FloatArray, moved: FloatArray, n: int
+) -> float:
+    """Take the sweep's boundaries, but of options that have settled: what an option gives does not hang on its neighbours."""
+    largest = 0.0
+    for k in range(n):
+        settled = shift[k] < tolerance
+        furthest = 0.0
+        for i in range(logs.shape[0]):
+            if not settled:
+                furthest = max(furthest, abs(moved[i, k] - logs[i, k]))
+                logs[i, k] = moved[i, k]
+                squares[i, k] = moved[i, k] * moved[i, k]
+        shift[k] = furthest
+        largest = max(largest, furthest)
+    return largest
 
 
 @inlined

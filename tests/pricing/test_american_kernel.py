@@ -82,15 +82,16 @@ def test_blocks_of_any_filling_give_the_same_prices() -> None:
         rng.choice([0.0, 0.1, 0.5], n),
         rng.choice([0.0, 0.03], n),
     )
-    together = american_price(right, spot, 100.0, tau, rate, volatility, dividend, accuracy="high")
-    alone = [
-        american_price(*row, accuracy="high")
-        for row in zip(right, spot, [100.0] * n, tau, rate, volatility, dividend, strict=True)
-    ]
-    assert together == pytest.approx(alone, abs=2e-7)
+    for accuracy in ("fast", "accurate", "high"):
+        together = american_price(right, spot, 100.0, tau, rate, volatility, dividend, accuracy=accuracy)
+        alone = [
+            american_price(*row, accuracy=accuracy)
+            for row in zip(right, spot, [100.0] * n, tau, rate, volatility, dividend, strict=True)
+        ]
+        assert together == pytest.approx(alone, abs=1e-11)
 
 
 def test_threads_give_the_same_prices() -> None:
     spot = np.linspace(50, 150, 20_000)
     one = american_price("P", spot, 100.0, 1.0, 0.05, 0.2, accuracy="high")
-    assert american_price("P", spot, 100.0, 1.0, 0.05, 0.2, accuracy="high", threads=2) == pytest.approx(one, abs=1e-9)
+    assert american_price("P", spot, 100.0, 1.0, 0.05, 0.2, accuracy="high", threads=2) == pytest.approx(one, abs=1e-11)
