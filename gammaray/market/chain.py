@@ -40,7 +40,7 @@ class ChainSettings:
     rate: float = 0.02
     dividend_yield: float = 0.0
     surface_method: str = "ssvi"
-    gap_after_s: float = 600.0
+    gap_after_s: float = 1800.0
     quality: QualitySettings = field(default_factory=QualitySettings)
 
     def __post_init__(self) -> None:

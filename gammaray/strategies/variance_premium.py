@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gammaray.desk.view import BookView, StrategyPosition
+from gammaray.market.daily import MONTH
 from gammaray.market.snapshot import ChainSnapshot, Quality
 from gammaray.strategies.condors import Candidate, candidates, expirations_by_fit
 from gammaray.strategies.distribution import ExpiryDistribution, probability_of_profit
@@ -32,18 +33,21 @@ _YEAR_DAYS = 365.0
 class VariancePremiumSettings:
     """Rules of the strategy.
 
-    risk_share: maximum loss of a position as a share of equity. max_positions: per underlying. spacing_days: between two openings.
+    risk_share: maximum loss of a position as a share of equity. gamma_share: most that its dollar delta may change for a spot move of
+    1 %, as a share of equity. max_positions: per underlying. spacing_days: between two openings.
     target_days, min_days, max_days: to expiry at the opening; where no expiry is in the window the nearest to the target is used.
     sell_below, buy_above: forecast over implied volatility to expiry at which it sells or buys. reversion_days: in which the forecast's
     distance from the implied level falls by a factor e. max_iv_rise: no sale when the model expects implied volatility to rise by more
     overnight. sell_inner_delta, …: strikes. min_edge_share: least expected edge as a share of the maximum loss.
     open_concession, close_concession: limit beyond the mid, in half spreads of the package; a stop pays stop_concession.
     fee: dollars a contract. profit_share: of the maximum profit at which it closes. loss_multiple: of the credit, or share of the
-    debit, lost at which it closes. exit_days: closes then, unless every short leg's delta is below hold_delta: such a position is held
-    into expiry. quiet_s: no opening so close to the session's end. max_forecast_age_days: older forecasts are not used.
+    debit, lost at which it closes. exit_days: closes then, unless every leg's delta is below hold_delta: such a position is held
+    into expiry. quiet_s: no opening so close to the session's end. max_forecast_age_days: older forecasts are not used, nor are those
+    whose volatility is not within a factor max_forecast_ratio of the implied level: such a model is broken, not clever.
     """
 
     risk_share: float = 0.02
+    gamma_share: float = 0.08
     max_positions: int = 2
     max_units: int = 50
     spacing_days: float = 2.0
@@ -64,12 +68,13 @@ class VariancePremiumSettings:
     stop_concession: float = 1.1
     fee: float = 0.05
     profit_share: float = 0.6
-    loss_multiple: float = 1.5
+    loss_multiple: float = 2.0
     debit_loss_share: float = 0.6
     exit_days: int = 3
     hold_delta: float = 0.10
     quiet_s: float = 900.0
     max_forecast_age_days: float = 5.0
+    max_forecast_ratio: float = 8.0
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -94,16 +99,16 @@ class VariancePremium:
     def decide(self, market: MarketView, book: BookView) -> list[Signal]:
         """Closing signals of every underlying, then at most one opening signal each. Nothing while a session is closed."""
         signals: list[Signal] = []
-        for underlying, snapshot in sorted(market.snapshots.items()):
+        for _, snapshot in sorted(market.snapshots.items()):
             if not snapshot.session_open or not math.isfinite(snapshot.spot):
                 continue
-            forecast = self._usable_forecast(market, underlying)
+            forecast = self._usable_forecast(market, snapshot)
             signals += self._exits(snapshot, forecast, book)
             if (
                 forecast is not None
                 and book.trading_state is TradingState.ACTIVE
                 and market.session_close_ns - market.ts_ns > self.settings.quiet_s * NANOS
-                and self._may_open(underlying, market.ts_ns, book)
+                and self._may_open(snapshot, book)
             ):
                 opening = self._opening(snapshot, forecast, book)
                 if opening is not None:
@@ -122,20 +127,28 @@ class VariancePremium:
         variance = implied**2 + (forecast.realized_volatility**2 - implied**2) * remaining
         return math.sqrt(variance) / implied
 
-    def _usable_forecast(self, market: MarketView, underlying: str) -> Forecast | None:
-        forecast = market.forecasts.get(underlying)
-        if forecast is None or not math.isfinite(forecast.realized_volatility) or forecast.realized_volatility <= 0.0:
+    def _usable_forecast(self, market: MarketView, snapshot: ChainSnapshot) -> Forecast | None:
+        forecast = market.forecasts.get(snapshot.underlying)
+        if forecast is None or not math.isfinite(forecast.iv_change):
             return None
+        ratio = forecast.realized_volatility / snapshot.atm_volatility(MONTH)
+        most = self.settings.max_forecast_ratio
+        is_sane = 1.0 / most <= ratio <= most  # False for NaN too
         age = market.ts_ns - forecast.ts_ns
-        return forecast if 0 <= age <= self.settings.max_forecast_age_days * _DAY_NS else None
+        return forecast if is_sane and 0 <= age <= self.settings.max_forecast_age_days * _DAY_NS else None
 
-    def _may_open(self, underlying: str, ts_ns: int, book: BookView) -> bool:
+    def _may_open(self, snapshot: ChainSnapshot, book: BookView) -> bool:
+        """Whether there is room for one more position. One without a short leg is a remainder that nobody would buy, and takes none."""
+        rules, underlying, listed = self.settings, snapshot.underlying, snapshot.table.index
         positions = [
-            p for p in book.of_strategy(self.name) if p.underlying == underlying and any(p.signed_qty.values())
+            position
+            for position in book.of_strategy(self.name)
+            if position.underlying == underlying
+            and any(qty < 0 and symbol in listed for symbol, qty in position.signed_qty.items())
         ]
-        if len(positions) >= self.settings.max_positions:
+        if len(positions) >= rules.max_positions:
             return False
-        if any(ts_ns - p.opened_ns < self.settings.spacing_days * _DAY_NS for p in positions):
+        if any(snapshot.ts_ns - position.opened_ns < rules.spacing_days * _DAY_NS for position in positions):
             return False
         prefix = f"{self.name}-{underlying}-"
         return not any(
@@ -198,7 +211,15 @@ class VariancePremium:
         # A sale must bring a credit, a purchase cost a debit, and neither may be better than the structure can pay.
         if (limit >= 0) == sell or risk <= 0.0 or edge < rules.min_edge_share * risk:
             return None
-        qty = min(rules.max_units, math.floor(rules.risk_share * book.equity / MICROS / risk))
+        equity = book.equity / MICROS
+        rows = [row_of(snapshot, leg.contract) for leg in candidate.legs if leg.contract is not None]
+        gamma = (
+            abs(float(np.array([leg.shares for leg in candidate.legs]) @ snapshot.gamma[rows]))
+            * 0.01
+            * snapshot.spot**2
+        )
+        room = rules.gamma_share * equity / gamma if gamma > 0.0 else math.inf
+        qty = math.floor(min(rules.max_units, rules.risk_share * equity / risk, room))
         if qty < 1:
             return None
         day = candidate.expiration
@@ -257,6 +278,10 @@ class VariancePremium:
             return None
         cost = position.net_open / MICROS
         pnl = units * float(np.array([leg.shares for leg in legs]) @ values) - cost
+        if all(leg.ratio > 0 for leg in legs):
+            worth = pnl + cost
+            is_worth_it = worth > 2.0 * rules.fee * units * len(legs)
+            return (f"sells what is left of it, worth {worth:,.0f}", rules.close_concession) if is_worth_it else None
         bounds = extremes(legs)
         best = units * bounds.best - cost
         if math.isfinite(best) and best > 0.0 and pnl >= rules.profit_share * best:
@@ -269,20 +294,18 @@ class VariancePremium:
         # A position opened shortly before expiry gets a third of its life before the clock alone closes it.
         exit_days = min(rules.exit_days, (last - _today(position.opened_ns)) // 3)
         if left <= exit_days:
-            short = [abs(float(snapshot.delta[row])) for row, leg in zip(rows, legs, strict=True) if leg.ratio < 0]
-            if not short or not max(short) < rules.hold_delta:
-                return (
-                    f"{left} days to expiry with a short delta of {max(short, default=math.nan):.2f}",
-                    rules.close_concession,
-                )
-            return None
+            # Bought legs count too: exercised, they would bring shares that the account may not be able to hold.
+            delta = float(np.abs(snapshot.delta[rows]).max())
+            if delta < rules.hold_delta:
+                return None
+            return f"{left} days to expiry with a delta of {delta:.2f}", rules.close_concession
         if forecast is not None:
             ratio = self.volatility_ratio(snapshot, forecast, max(left, 1) / _YEAR_DAYS)
-            vega = float(np.array([leg.ratio for leg in legs]) @ snapshot.vega[rows])
-            if vega < 0.0 and ratio >= rules.buy_above:
-                return f"forecast turned: ratio {ratio:.2f} against a short volatility position", rules.close_concession
-            if vega > 0.0 and ratio <= rules.sell_below:
-                return f"forecast turned: ratio {ratio:.2f} against a long volatility position", rules.close_concession
+            # A credit was taken for volatility sold. Vega would mislead: it changes sign when the spot leaves the inner strikes.
+            if cost < 0.0 and ratio >= rules.buy_above:
+                return f"forecast turned: ratio {ratio:.2f} against volatility sold", rules.close_concession
+            if cost > 0.0 and ratio <= rules.sell_below:
+                return f"forecast turned: ratio {ratio:.2f} against volatility bought", rules.close_concession
         return None
 
     def _closing(

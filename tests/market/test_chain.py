@@ -66,9 +66,9 @@ def test_the_newest_quote_wins_and_the_feed_s_faults_are_counted(now_ns):
 def test_silence_within_a_day_is_a_gap_and_a_night_is_not(now_ns):
     chain = small_chain()
     chain.apply(rows(("SPY", now_ns, 273.9, 274.1)))
-    chain.apply(rows(("SPY", now_ns + 599 * NANOS, 273.9, 274.1)))
+    chain.apply(rows(("SPY", now_ns + 1799 * NANOS, 273.9, 274.1)))
     assert chain.feed.gaps == 0
-    chain.apply(rows(("SPY", now_ns + 1200 * NANOS, 273.9, 274.1)))
+    chain.apply(rows(("SPY", now_ns + 3600 * NANOS, 273.9, 274.1)))
     assert chain.feed.gaps == 1
     chain.apply(rows(("SPY", now_ns + 86_400 * NANOS, 273.9, 274.1)))
     assert chain.feed.gaps == 1

@@ -71,12 +71,21 @@ def test_a_low_forecast_sells_an_iron_condor_for_a_credit(snap, book):
 
 
 def test_the_size_is_the_risk_share_over_the_maximum_loss(snap, book):
-    signal = opened(snap(), book, risk_share=0.01)
+    signal = opened(snap(), book, risk_share=0.01, gamma_share=1.0)
     (k1, _, _), (k2, _, _), (k3, _, _), (k4, _, _) = strikes(signal)
     # Loss of a unit: the wider wing less the credit, times 100, and five cents a contract in fees.
     loss = 100 * (max(k2 - k1, k4 - k3) + signal.limit_price / MICROS) + 0.05 * 4
     assert signal.qty == int(0.01 * 1e6 / loss)
     assert opened(snap(), book, max_units=3).qty == 3
+
+
+def test_the_size_keeps_the_change_of_delta_small(snap, book):
+    snapshot = snap()
+    signal = opened(snapshot, book, gamma_share=0.02)
+    rows = [snapshot.table.index[leg.symbol] for leg in signal.legs]
+    gamma = abs(sum(leg.side.sign * float(snapshot.gamma[row]) for leg, row in zip(signal.legs, rows, strict=True)))
+    # Dollar delta per unit for a move of 1 %: 100 · Γ · S · 0.01 · S
+    assert signal.qty == int(0.02 * 1e6 / (gamma * 274.0**2))
 
 
 def test_a_high_forecast_buys_for_a_debit(snap, book):
@@ -111,6 +120,8 @@ def test_nothing_is_opened_between_the_thresholds(snap, book):
     [
         ({"volatility": None}, "no forecast"),
         ({"volatility": float("nan")}, "a forecast that is no number"),
+        ({"volatility": 9.0}, "a forecast of 900 %"),
+        ({"volatility": 0.005}, "a forecast of half a percent"),
         ({"age_ns": 6 * DAY}, "a forecast six days old"),
         ({"age_ns": -1}, "a forecast from the future"),
         ({"to_close_s": 600}, "ten minutes before the close"),
@@ -142,6 +153,15 @@ def test_no_second_opening_while_one_works(snap, book):
         "c1", signal.strategy, signal.position_id, Purpose.OPEN, signal.legs, signal.qty, signal.limit_price, MONDAY
     )
     assert VariancePremium().decide(market(snapshot, 0.06), book(working=(order,))) == []
+
+
+def test_a_remainder_of_worthless_long_legs_takes_no_place(snap, book):
+    snapshot = snap()
+    first = opened(snapshot, book)
+    rest = replace(first, legs=tuple(leg for leg in first.legs if leg.side is Side.BUY), limit_price=10_000)
+    view = book((rest, MONDAY), (replace(rest, position_id="second"), MONDAY))
+    found = VariancePremium().decide(market(snapshot, 0.06), view)
+    assert sum(signal.purpose is Purpose.OPEN for signal in found) == 1
 
 
 def test_no_leg_nets_against_what_is_held(snap, book):
@@ -211,7 +231,7 @@ def test_a_loss_of_a_multiple_of_the_credit_is_stopped(snap, book):
     signal = opened(snap(), book)
     held = book((signal, MONDAY))
     assert exits(snap(MONDAY + 1), held) == []
-    (closing,) = exits(snap(MONDAY + DAY, spot=265.0, level=0.2), held, 0.2, buy_above=9.0)
+    (closing,) = exits(snap(MONDAY + DAY, spot=265.0, level=0.2), held, 0.2, buy_above=9.0, loss_multiple=1.5)
     assert "stops at a loss" in closing.explanation
     assert closing.limit_price > -signal.limit_price
 
@@ -228,7 +248,7 @@ def test_near_expiry_a_threatened_position_is_closed_and_a_safe_one_is_held_into
     wednesday = from_datetime(datetime(2018, 1, 17, 10, 0, tzinfo=NEW_YORK))
     short_call = next(strike for strike, right, sign in strikes(signal) if right == "C" and sign < 0)
     (closing,) = exits(snap(wednesday, spot=short_call - 1.0), held, profit_share=5.0, loss_multiple=99.0)
-    assert "days to expiry" in closing.explanation
+    assert "days to expiry with a delta" in closing.explanation
     assert exits(snap(wednesday, level=0.08), held, profit_share=5.0) == []
 
 
