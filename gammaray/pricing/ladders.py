@@ -20,9 +20,10 @@ NEVER = 1e3  # the logarithm of a boundary that no spot reaches
 class Ladders:
     """The American less the European price of American positions, on a grid that follows their exercise boundary.
 
-    Nodes lie at equal steps of √z, z = |log(spot/boundary)|/(σ√τ) from 0 to `kernel.LARGEST_Z`, and of log σ. Between them the premium is smooth, since the jump
-    of its second derivative is at z = 0, and beyond them it has died away; past the boundary the price is the exercise value.
-    Cubics interpolate the premium and the boundary; the European part of the price is exact. So a ladder holds for any spot.
+    Nodes lie at equal steps of log σ and of √z, where z = |log(spot/boundary)|/(σ√τ) goes from 0 to `kernel.LARGEST_Z`. Between
+    them the premium is smooth, since the jump of its second derivative is at z = 0; beyond them it has died away; past the
+    boundary the price is the exercise value. Cubics interpolate the premium and the boundary; the European part of the price is
+    exact. So a ladder holds for any spot.
 
     `row` (n,) is the ladder of a position or -1; `premiums` (ladders, SPOT_NODES, VOLATILITY_NODES), dollars per unit; `log_boundaries`
     (ladders, VOLATILITY_NODES); `log_volatilities` (ladders, 2), first node and step. `error` (n,) is the largest miss of the
