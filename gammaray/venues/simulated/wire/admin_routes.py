@@ -16,7 +16,7 @@ from gammaray.venues.simulated.wire.clock_driver import ClockDriver
 from gammaray.venues.simulated.wire.data_stream import StepCount
 from gammaray.venues.simulated.wire.errors import json_response, syntax_error
 from gammaray.venues.simulated.wire.faults import STREAM_ACTIONS, STREAMS, read_http_fault
-from gammaray.venues.simulated.wire.requests import quantity, read_object
+from gammaray.venues.simulated.wire.requests import quantity, read_body
 from gammaray.venues.simulated.wire.service import VenueService
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -64,7 +64,7 @@ class AdminRoutes:
 
     async def step(self, request: Request) -> Response:
         """POST /admin/clock/step {"to_ns": N} or {"steps": n}: answers when every frame was handed to the sockets."""
-        body = read_object(await request.body())
+        body = await read_body(request)
         if "to_ns" in body and "steps" in body:
             raise syntax_error("give to_ns or steps, not both")
         to_ns = body.get("to_ns")
@@ -75,7 +75,7 @@ class AdminRoutes:
 
     async def run(self, request: Request) -> Response:
         """POST /admin/clock/run {"speed": X}: X seconds of the market for a second of the wall."""
-        speed = read_object(await request.body()).get("speed", 1)
+        speed = (await read_body(request)).get("speed", 1)
         if isinstance(speed, bool) or not isinstance(speed, (int, Decimal)) or not 0 < speed <= 1_000_000_000:
             raise syntax_error("invalid speed: expected a number above 0, at most 1e9")
         self._clock.run(float(speed))
@@ -103,12 +103,12 @@ class AdminRoutes:
 
     async def add_http_fault(self, request: Request) -> Response:
         """POST /admin/faults/http {"method", "path", "status", "count", "after_accept", "latency_ms"}."""
-        self._service.faults.http.append(read_http_fault(read_object(await request.body())))
+        self._service.faults.http.append(read_http_fault(await read_body(request)))
         return json_response(self._service.faults.describe())
 
     async def add_stream_fault(self, request: Request) -> Response:
         """POST /admin/faults/stream {"stream", "action", "count"}."""
-        body = read_object(await request.body())
+        body = await read_body(request)
         stream = _word(body, "stream", STREAMS)
         action = _word(body, "action", STREAM_ACTIONS)
         count = quantity(body.get("count", 1), "count")
@@ -129,13 +129,13 @@ class AdminRoutes:
 
     async def assign(self, request: Request) -> Response:
         """POST /admin/assign {"symbol", "qty"}: assign a short position early."""
-        body = read_object(await request.body())
+        body = await read_body(request)
         self._service.assign(_symbol(body), quantity(body.get("qty", 1)))
         return await self.barrier(request)
 
     async def halt(self, request: Request) -> Response:
         """POST /admin/halt {"symbol", "halted"}: halt or resume an underlying and its options."""
-        body = read_object(await request.body())
+        body = await read_body(request)
         halted = body.get("halted", True)
         if not isinstance(halted, bool):
             raise syntax_error("invalid halted: expected true or false")

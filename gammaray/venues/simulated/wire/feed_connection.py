@@ -108,7 +108,7 @@ class FeedConnection:
                 continue
             if name not in CHANNELS[self.kind]:
                 raise FeedError(410)
-            if not isinstance(symbols, (list, tuple)) or not all(isinstance(s, str) for s in symbols):
+            if not isinstance(symbols, (list, tuple)) or not all(isinstance(s, str) and s.isascii() for s in symbols):
                 raise FeedError(400)
             found[name] = set(symbols)
         return found

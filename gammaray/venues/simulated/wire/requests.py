@@ -12,6 +12,8 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
+from starlette.requests import Request
+
 from gammaray.types.calendar import NEW_YORK
 from gammaray.types.clock import from_datetime, parse_ns
 from gammaray.types.instruments import is_occ
@@ -22,6 +24,7 @@ from gammaray.venues.simulated.wire.errors import BUSINESS, syntax_error
 MAX_BODY_BYTES = 1 << 20
 MAX_QUANTITY = 10**9
 MAX_PRICE_MICROS = 10**12
+MAX_EXPONENT = 30
 
 _SIDES = {"buy", "sell"}
 _TYPES = {"market", "limit", "stop", "stop_limit", "trailing_stop"}
@@ -44,13 +47,23 @@ def _reject_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a number")
 
 
+async def read_body(request: Request) -> dict[str, Any]:
+    """The JSON object that a request carries. Raises ExchangeReject: 413 as soon as it gets too large, 400 for anything else."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise ExchangeReject(413, 41310000, "request body too large")
+        parts.append(part)
+    return read_object(b"".join(parts))
+
+
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object of a request body, numbers as int or Decimal; an empty body or `null` is an empty object.
 
     Raises ExchangeReject (400) for anything else.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise ExchangeReject(413, 41310000, "request body too large")
     if not body.strip():
         return {}
     try:
@@ -73,6 +86,8 @@ def _decimal(value: Any, name: str) -> Decimal:
         raise syntax_error(f"invalid {name}: {str(value)[:40]!r} is not a number") from None
     if not number.is_finite():
         raise syntax_error(f"invalid {name}: must be finite")
+    if abs(number.adjusted()) > MAX_EXPONENT:
+        raise syntax_error(f"invalid {name}: out of range")
     return number
 
 

@@ -22,7 +22,7 @@ from gammaray.venues.simulated.wire.errors import FORBIDDEN, error_body, json_re
 from gammaray.venues.simulated.wire.identifiers import asset_id, named_id, symbol_of
 from gammaray.venues.simulated.wire.order_json import leg_json, order_json
 from gammaray.venues.simulated.wire.positions import available_qty, mark_of
-from gammaray.venues.simulated.wire.requests import Query, quantity, read_object, read_replace, read_ticket
+from gammaray.venues.simulated.wire.requests import Query, quantity, read_body, read_replace, read_ticket
 from gammaray.venues.simulated.wire.service import VenueService
 from gammaray.venues.simulated.wire.sessions import new_york_date
 
@@ -70,7 +70,7 @@ class TradingRoutes:
     async def configurations(self, request: Request) -> Response:
         """GET and PATCH /v2/account/configurations; nulls in a PATCH keep what is."""
         if request.method == "PATCH":
-            self._service.configure(read_configuration(read_object(await request.body())))
+            self._service.configure(read_configuration(await read_body(request)))
         return json_response(self._service.configuration)
 
     async def activities(self, request: Request) -> Response:
@@ -133,7 +133,7 @@ class TradingRoutes:
     async def orders(self, request: Request) -> Response:
         """POST, GET and DELETE /v2/orders."""
         if request.method == "POST":
-            ticket = read_ticket(read_object(await request.body()))
+            ticket = read_ticket(await read_body(request))
             return json_response(self._order_json(self._service.submit(ticket)))
         if request.method == "DELETE":
             return self._cancel_all()
@@ -181,7 +181,7 @@ class TradingRoutes:
         """GET, PATCH and DELETE /v2/orders/{id}. A leg is found by its own id."""
         order_id: str = request.path_params["order_id"]
         if request.method == "PATCH":
-            fields = read_replace(read_object(await request.body()))
+            fields = read_replace(await read_body(request))
             return json_response(self._order_json(self._service.replace(order_id, fields)))
         if request.method == "DELETE":
             self._service.cancel(order_id)
