@@ -51,7 +51,8 @@ class SplineSlices:
 
     def otm_price(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """Normalised out-of-the-money prices at flat columns of log-moneyness and time."""
-        return self._evaluate(k, tau)[0]
+        prices: FloatArray = self._evaluate(k, tau)[0]
+        return prices
 
     def total_variance(self, k: FloatArray, tau: FloatArray) -> FloatArray:
         """w at flat columns of log-moneyness and time; 0 where the price is 0."""
@@ -186,7 +187,7 @@ def _displaced(
         level = _probability(knots, density_1, tail_1, middle, upper)
         value = (1.0 - share) * middle + share * _quantile(knots, density_2, tail_2, level, upper) - x
         if value == 0.0:
-            return middle
+            return float(middle)
         # Illinois: halve the value at an end that stays.
         if value < 0.0:
             if middle > left:
@@ -198,7 +199,7 @@ def _displaced(
             right, f_right = middle, value
         if right - left <= 1e-14 * right:
             break
-    return 0.5 * (left + right)
+    return float(0.5 * (left + right))
 
 
 @kernel

@@ -16,7 +16,7 @@ import numpy as np
 
 from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray, IntArray
-from gammaray.pricing.surface.smoother import BAND, HARD, minimise
+from gammaray.pricing.surface.smoother import BAND, QUOTE_BAND, minimise
 from gammaray.pricing.surface.splines import basis, cell, curvature, second_difference
 
 # What the terms of the objective cost. They were chosen on five SPX chains of May and July 2019 (docs/surface.md).
@@ -30,7 +30,7 @@ _MIN_RATIO = 0.02  # least u for the linearisation
 
 _EDGE = 2  # coefficients of the window beyond the outermost quotes
 _MAX_STEPS = 80
-_TOLERANCE = 1e-7
+_TOLERANCE = 1e-6
 _MIN_HALF_SPREAD = 1e-9
 _TINY = 1e-300
 
@@ -74,14 +74,13 @@ def fit_expiry(
     unit = _units(prior, floor, base, before, low, high)
     curves = high - low + 5
     quotes = x.shape[0]
-    rows = curves + 2 * quotes + n
-    first = np.zeros(rows, np.int64)
-    coefficient = np.zeros((rows, BAND))
-    bound = np.zeros(rows)
-    cost = np.full(rows, HARD)
-    _convexity_rows(knots, xi, base, unit, low, high, first, coefficient, bound)
-    _quote_rows(knots, xi, base, unit, low, high, x, bid, ask, weight, curves, first, coefficient, bound, cost)
-    y = _order_rows(base, unit, floor, before, low, high, curves + 2 * quotes, first, coefficient, bound)
+    curve_first, curve = np.zeros(curves, np.int64), np.zeros((curves, BAND))
+    quote_first, quote = np.zeros(quotes, np.int64), np.zeros((quotes, QUOTE_BAND))
+    middle = np.empty(quotes)
+    _convexity_rows(knots, xi, base, unit, low, high, curve_first, curve)
+    _quote_rows(knots, xi, base, unit, low, high, x, bid, ask, quote_first, quote, middle)
+    least = _least(base, unit, floor, before, low, high)
+    y = np.maximum(least, 0.0)
     best = y.copy()
 
     zeta = np.empty(curves)
@@ -92,19 +91,35 @@ def fit_expiry(
         for i in range(1, n - 1):
             y[i] = (start[low + i - 1] - base[low + i - 1]) / unit[low + i - 1]
         y[0], y[n - 1] = y[1], y[n - 2]
-        _smooth_log_ratio(first, coefficient, y, zeta, log_ratio)
+        _smooth_log_ratio(curve_first, curve, y, zeta, log_ratio)
     hessian = np.empty((n, BAND))
     linear = np.empty(n)
     for _ in range(passes):
         hessian[:] = 0.0
         hessian[:, 0] = 1e-9
         linear[:] = 0.0
-        _smoothness(first, coefficient, zeta, log_ratio, hessian, linear)
-        _attraction(first, coefficient, bound, weight, curves, hessian, linear)
-        if minimise(hessian, linear, first, coefficient, bound, cost, y, _MAX_STEPS, _TOLERANCE) < 0:
+        _smoothness(curve_first, curve, zeta, log_ratio, hessian, linear)
+        _attraction(quote_first, quote, middle, weight, hessian, linear)
+        steps = minimise(
+            hessian,
+            linear,
+            curve_first,
+            curve,
+            np.full(curves, -1.0),
+            least,
+            quote_first,
+            quote,
+            middle - (1.0 - _INSET),
+            middle + (1.0 - _INSET),
+            _OUTSIDE * weight,
+            y,
+            _MAX_STEPS,
+            _TOLERANCE,
+        )
+        if steps < 0:
             break
         best[:] = y
-        _smooth_log_ratio(first, coefficient, y, zeta, log_ratio)
+        _smooth_log_ratio(curve_first, curve, y, zeta, log_ratio)
     out = base.copy()
     for j in range(1, size - 1):
         out[j] += unit[j] * best[_unknown(j, low, n)]
@@ -146,10 +161,9 @@ def _convexity_rows(
     low: int,
     high: int,
     first: IntArray,
-    coefficient: FloatArray,
-    bound: FloatArray,
+    row: FloatArray,
 ) -> None:
-    """u ≥ 0 at knots low - 2 … high + 2; the row times y is u - 1."""
+    """Rows whose product with y is u - 1 at knots low - 2 … high + 2."""
     n = high - low + 3
     density = curvature(knots, xi, base)
     for r in range(high - low + 5):
@@ -157,10 +171,9 @@ def _convexity_rows(
         before, middle, after = second_difference(knots, xi, m)
         at = min(_unknown(m - 1, low, n), n - BAND)
         first[r] = at
-        coefficient[r, _unknown(m - 1, low, n) - at] += before * unit[m - 1] / density[m]
-        coefficient[r, _unknown(m, low, n) - at] += middle * unit[m] / density[m]
-        coefficient[r, _unknown(m + 1, low, n) - at] += after * unit[m + 1] / density[m]
-        bound[r] = -1.0
+        row[r, _unknown(m - 1, low, n) - at] += before * unit[m - 1] / density[m]
+        row[r, _unknown(m, low, n) - at] += middle * unit[m] / density[m]
+        row[r, _unknown(m + 1, low, n) - at] += after * unit[m + 1] / density[m]
 
 
 @kernel
@@ -174,65 +187,41 @@ def _quote_rows(
     x: FloatArray,
     bid: FloatArray,
     ask: FloatArray,
-    weight: FloatArray,
-    r: int,
     first: IntArray,
-    coefficient: FloatArray,
-    bound: FloatArray,
-    cost: FloatArray,
+    row: FloatArray,
+    middle: FloatArray,
 ) -> None:
-    """From row r on, two rows a quote, in half spreads: not below the bid, not above the ask."""
+    """Rows whose product with y is the change of a quote's price in half spreads, and where on that scale its mid lies."""
     n = high - low + 3
     for i in range(x.shape[0]):
         m = cell(knots, x[i])
         weights = basis(knots, m, x[i])
-        at = min(_unknown(m - 1, low, n), n - BAND)
+        first[i] = _unknown(m - 1, low, n)
         half = max(0.5 * (ask[i] - bid[i]), _MIN_HALF_SPREAD)
         value = 0.0
-        for q in range(4):
+        for q in range(QUOTE_BAND):
             j = m - 1 + q
-            coefficient[r, _unknown(j, low, n) - at] += weights[q] * unit[j] / half
+            row[i, _unknown(j, low, n) - first[i]] += weights[q] * unit[j] / half
             value += weights[q] * base[j]
             if x[i] <= 1.0 and xi[j] > 1.0:
                 value += weights[q] * (xi[j] - 1.0)
             elif x[i] > 1.0 and xi[j] <= 1.0:
                 value += weights[q] * (1.0 - xi[j])
-        first[r] = at
-        first[r + 1] = at
-        coefficient[r + 1] = -coefficient[r]
-        middle = (0.5 * (bid[i] + ask[i]) - value) / half
-        bound[r] = middle - 1.0 + _INSET
-        bound[r + 1] = -middle - 1.0 + _INSET
-        cost[r] = _OUTSIDE * weight[i]
-        cost[r + 1] = _OUTSIDE * weight[i]
-        r += 2
+        middle[i] = (0.5 * (bid[i] + ask[i]) - value) / half
 
 
 @kernel
-def _order_rows(
-    base: FloatArray,
-    unit: FloatArray,
-    floor: FloatArray,
-    before: FloatArray,
-    low: int,
-    high: int,
-    r: int,
-    first: IntArray,
-    coefficient: FloatArray,
-    bound: FloatArray,
+def _least(
+    base: FloatArray, unit: FloatArray, floor: FloatArray, before: FloatArray, low: int, high: int
 ) -> FloatArray:
-    """From row r on, one row an unknown: not below the expiry before. Gives the least y that satisfies them and is not negative."""
+    """The y below which a coefficient falls under that of the expiry before."""
     n = high - low + 3
     least = np.full(n, -1.0)
     for j in range(1, base.shape[0] - 1):
         if before[j] > floor[j]:
             i = _unknown(j, low, n)
             least[i] = max(least[i], (before[j] - base[j]) / max(unit[j], _TINY))
-    for i in range(n):
-        first[r + i] = min(i, n - BAND)
-        coefficient[r + i, i - first[r + i]] = 1.0
-        bound[r + i] = least[i]
-    return np.maximum(least, 0.0)
+    return least
 
 
 @kernel
@@ -318,21 +307,12 @@ def _add_square(
 
 @kernel
 def _attraction(
-    first: IntArray,
-    coefficient: FloatArray,
-    bound: FloatArray,
-    weight: FloatArray,
-    r: int,
-    hessian: FloatArray,
-    linear: FloatArray,
+    first: IntArray, row: FloatArray, middle: FloatArray, weight: FloatArray, hessian: FloatArray, linear: FloatArray
 ) -> None:
-    """Add the pull of each quote towards its mid; the quotes' rows begin at r."""
+    """Add the pull of each quote towards its mid."""
     for i in range(weight.shape[0]):
-        at = first[r]
-        middle = bound[r] + 1.0 - _INSET
         scale = _TO_MID * weight[i]
-        for q in range(BAND):
-            linear[at + q] -= scale * coefficient[r, q] * middle
+        for q in range(QUOTE_BAND):
+            linear[first[i] + q] -= scale * row[i, q] * middle[i]
             for d in range(q + 1):
-                hessian[at + q, d] += scale * coefficient[r, q] * coefficient[r, q - d]
-        r += 2
+                hessian[first[i] + q, d] += scale * row[i, q] * row[i, q - d]

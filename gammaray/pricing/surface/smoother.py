@@ -1,14 +1,13 @@
 """The quadratic programme behind the arbitrage-free surface, for one expiry, by a banded interior-point method.
 
-The unknowns are relative changes y of the B-spline coefficients of a prior's out-of-the-money prices. Everything touches at most five
-neighbouring coefficients, so the normal matrix has four sub-diagonals and one Newton step costs a few microseconds.
+Everything touches at most five neighbouring unknowns, so the normal matrix has four sub-diagonals and one Newton step costs microseconds.
 
-    minimise    ½ yᵀHy + gᵀy + Σ ρ_r e_r
-    subject to  a_r·y + e_r ≥ l_r,  e_r ≥ 0  (soft: the bid and ask of a quote)
-                a_r·y ≥ l_r                  (hard: convexity, calendar)
+    minimise    ½ yᵀHy + gᵀy + Σ ρ_i (e_i + f_i)
+    subject to  C y ≥ c,  y ≥ b                               (hard: convexity, order in time)
+                Q y + e ≥ l,  -Q y + f ≥ -u,  e ≥ 0,  f ≥ 0   (soft: between bid and ask)
 
 Mehrotra's predictor-corrector method (Nocedal and Wright, Numerical Optimization, 2nd ed., section 16.6); the multiplier of a soft row lies in
-[0, ρ_r], its second complementarity pair is (e_r, ρ_r - z_r), and both pairs are eliminated row by row.
+[0, ρ], its second complementarity pair is (e, ρ - z), and both pairs are eliminated row by row.
 """
 
 from __future__ import annotations
@@ -21,10 +20,13 @@ from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray, IntArray
 
 BAND = 5
-"""Most neighbouring unknowns in one row, and diagonals of the normal matrix."""
+"""Diagonals of the normal matrix, and width of a row of C."""
 
-HARD = math.inf
-"""The price ρ of a row that must hold."""
+QUOTE_BAND = 4
+"""Width of a row of Q."""
+
+_START = 0.1
+_PRIMAL_TOLERANCE = 1e-9
 
 
 @kernel
@@ -70,9 +72,14 @@ def solve(matrix: FloatArray, x: FloatArray) -> None:
 def minimise(
     hessian: FloatArray,
     linear: FloatArray,
-    first: IntArray,
-    coefficient: FloatArray,
-    bound: FloatArray,
+    curve_first: IntArray,
+    curve: FloatArray,
+    curve_bound: FloatArray,
+    least: FloatArray,
+    quote_first: IntArray,
+    quote: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
     cost: FloatArray,
     y: FloatArray,
     iterations: int,
@@ -82,159 +89,192 @@ def minimise(
 
     Args:
         hessian: (n, BAND), positive definite; hessian[i, d] is the entry (i, i - d).
-        linear: (n,).
-        first: (rows,) first unknown of each row; first + BAND ≤ n.
-        coefficient: (rows, BAND).
-        bound: (rows,) l.
-        cost: (rows,) ρ; `HARD` for rows that must hold.
+        linear: (n,) g.
+        curve_first: (m,) first unknown of each row of C; first + BAND ≤ n.
+        curve: (m, BAND) C.
+        curve_bound: (m,) c.
+        least: (n,) b.
+        quote_first: (p,) first unknown of each row of Q; first + QUOTE_BAND ≤ n.
+        quote: (p, QUOTE_BAND) Q.
+        lower: (p,) l.
+        upper: (p,) u.
+        cost: (p,) ρ.
         y: (n,) start, overwritten by the solution.
         iterations: most Newton steps.
-        tolerance: on residuals and on the mean complementarity product.
+        tolerance: on the mean complementarity product and the relative gradient; rows are satisfied far closer.
 
-    Returns the number of Newton steps, negative where the last matrix was not positive definite or the steps did not suffice.
+    Returns the number of Newton steps, negative where a matrix was not positive definite or the steps did not suffice.
     """
     n = y.shape[0]
-    rows = first.shape[0]
-    s = np.empty(rows)
-    z = np.empty(rows)
-    e = np.zeros(rows)
-    pairs = 0
-    for r in range(rows):
-        at = first[r]
-        value = -bound[r]
-        for q in range(BAND):
-            value += coefficient[r, q] * y[at + q]
-        if math.isinf(cost[r]):
-            s[r] = max(value, 0.1)
-            z[r] = 0.1 / s[r]
-            pairs += 1
-        else:
-            z[r] = 0.5 * cost[r] if value < 0.0 else min(0.5 * cost[r], 0.1 / max(value, 0.1))
-            e[r] = max(-value, 0.0) + 0.1
-            s[r] = value + e[r]
-            pairs += 2
+    m = curve_first.shape[0]
+    p = quote_first.shape[0]
+    hard = m + n
+    soft = 2 * p
+    rows = hard + soft
+    pairs = rows + soft
+    bound = np.concatenate((curve_bound, least, lower, -upper))
+    # Slack and multiplier of every row; excess and room ρ - z of the soft ones.
+    s, z, ds, dz = np.empty(rows), np.empty(rows), np.zeros(rows), np.zeros(rows)
+    e, rest, de = np.empty(soft), np.empty(soft), np.zeros(soft)
+    product, primal, per_width = np.empty(rows), np.empty(rows), np.empty(rows)
+    _multiply(curve_first, curve, quote_first, quote, y, product)
+    for r in range(hard):
+        s[r] = max(product[r] - bound[r], _START)
+        z[r] = _START / s[r]
+    for i in range(soft):
+        value = product[hard + i] - bound[hard + i]
+        price = cost[i % p]
+        z[hard + i] = 0.5 * price if value < 0.0 else min(0.5 * price, _START / max(value, _START))
+        e[i] = max(-value, 0.0) + _START
+        s[hard + i] = value + e[i]
     matrix = np.empty((n, BAND))
     step = np.empty(n)
     dual = np.empty(n)
-    ds = np.empty(rows)
-    dz = np.empty(rows)
-    de = np.empty(rows)
-    primal = np.empty(rows)
-    width = np.empty(rows)
-    size = 1.0
-    for i in range(n):
-        size = max(size, abs(linear[i]), hessian[i, 0])
+    size = max(1.0, np.abs(linear).max(), hessian[:, 0].max())
     for iteration in range(iterations):
-        # Residuals.
-        for i in range(n):
-            value = linear[i] + hessian[i, 0] * y[i]
-            for d in range(1, BAND):
-                if i - d >= 0:
-                    value += hessian[i, d] * y[i - d]
-                if i + d < n:
-                    value += hessian[i + d, d] * y[i + d]
-            dual[i] = value
-        gap = 0.0
-        worst = 0.0
+        _gradient(hessian, linear, y, dual)
+        _add_transposed(curve_first, curve, quote_first, quote, -z, dual)
+        _multiply(curve_first, curve, quote_first, quote, y, product)
         for r in range(rows):
-            at = first[r]
-            value = bound[r] + s[r] - e[r]
-            for q in range(BAND):
-                value -= coefficient[r, q] * y[at + q]
-                dual[at + q] -= coefficient[r, q] * z[r]
-            primal[r] = value
-            worst = max(worst, abs(value))
-            gap += s[r] * z[r]
-            width[r] = s[r] / z[r]
-            if not math.isinf(cost[r]):
-                rest = cost[r] - z[r]
-                gap += e[r] * rest
-                width[r] += e[r] / rest
+            primal[r] = bound[r] + s[r] - product[r]
+            per_width[r] = s[r] / z[r]
+        for i in range(soft):
+            rest[i] = cost[i % p] - z[hard + i]
+            primal[hard + i] -= e[i]
+            per_width[hard + i] += e[i] / rest[i]
+        gap = (s * z).sum() + (e * rest).sum()
         mean = gap / pairs
-        infeasible = 0.0
-        for i in range(n):
-            infeasible = max(infeasible, abs(dual[i]))
-        if mean < tolerance and worst < tolerance and infeasible < tolerance * size:
+        if mean < tolerance and np.abs(primal).max() < _PRIMAL_TOLERANCE and np.abs(dual).max() < tolerance * size:
             return iteration
-        # Normal matrix.
-        for i in range(n):
-            for d in range(BAND):
-                matrix[i, d] = hessian[i, d]
         for r in range(rows):
-            at = first[r]
-            inverse = 1.0 / width[r]
-            for q in range(BAND):
-                scaled = coefficient[r, q] * inverse
-                for d in range(q + 1):
-                    matrix[at + q, d] += scaled * coefficient[r, q - d]
+            per_width[r] = 1.0 / per_width[r]
+        matrix[:] = hessian
+        _add_squares(curve_first, curve, quote_first, quote, per_width, matrix)
         if not factor(matrix):
             return -iteration - 1
+        # First towards complementarity zero, which shows how far one can go; then to a centre chosen by that, with the second-order terms.
+        ds[:] = 0.0
+        dz[:] = 0.0
+        de[:] = 0.0
         target = 0.0
-        for corrector in range(2):
-            for i in range(n):
-                step[i] = -dual[i]
+        reach = 1.0
+        for stage in range(2):
+            # ds and de hold the right-hand sides of the complementarity pairs until Δz is known.
             for r in range(rows):
-                c1 = target - s[r] * z[r]
-                if corrector == 1:
-                    c1 -= ds[r] * dz[r]
-                value = primal[r] + c1 / z[r]
-                if not math.isinf(cost[r]):
-                    rest = cost[r] - z[r]
-                    c2 = target - e[r] * rest
-                    if corrector == 1:
-                        c2 += de[r] * dz[r]
-                    value -= c2 / rest
-                value /= width[r]
-                at = first[r]
-                for q in range(BAND):
-                    step[at + q] += coefficient[r, q] * value
+                ds[r] = target - s[r] * z[r] - ds[r] * dz[r]
+                product[r] = primal[r] + ds[r] / z[r]
+            for i in range(soft):
+                de[i] = target - e[i] * rest[i] + de[i] * dz[hard + i]
+                product[hard + i] -= de[i] / rest[i]
+            for r in range(rows):
+                dz[r] = product[r] * per_width[r]
+            step[:] = -dual
+            _add_transposed(curve_first, curve, quote_first, quote, dz, step)
             solve(matrix, step)
-            length_primal = 1.0
-            length_dual = 1.0
+            _multiply(curve_first, curve, quote_first, quote, step, product)
             for r in range(rows):
-                at = first[r]
-                moved = 0.0
-                for q in range(BAND):
-                    moved += coefficient[r, q] * step[at + q]
-                c1 = target - s[r] * z[r]
-                if corrector == 1:
-                    c1 -= ds[r] * dz[r]
-                value = primal[r] - moved + c1 / z[r]
-                c2 = 0.0
-                rest = 1.0
-                if not math.isinf(cost[r]):
-                    rest = cost[r] - z[r]
-                    c2 = target - e[r] * rest
-                    if corrector == 1:
-                        c2 += de[r] * dz[r]
-                    value -= c2 / rest
-                new_dz = value / width[r]
-                new_ds = (c1 - s[r] * new_dz) / z[r]
-                new_de = 0.0
-                if not math.isinf(cost[r]):
-                    new_de = (c2 + e[r] * new_dz) / rest
-                    if new_de < 0.0:
-                        length_primal = min(length_primal, -e[r] / new_de)
-                    if new_dz > 0.0:
-                        length_dual = min(length_dual, rest / new_dz)
-                if new_ds < 0.0:
-                    length_primal = min(length_primal, -s[r] / new_ds)
-                if new_dz < 0.0:
-                    length_dual = min(length_dual, -z[r] / new_dz)
-                ds[r], dz[r], de[r] = new_ds, new_dz, new_de
-            length = min(length_primal, length_dual)
-            if corrector == 0:
-                after = 0.0
-                for r in range(rows):
-                    after += (s[r] + length * ds[r]) * (z[r] + length * dz[r])
-                    if not math.isinf(cost[r]):
-                        after += (e[r] + length * de[r]) * (cost[r] - z[r] - length * dz[r])
+                dz[r] -= product[r] * per_width[r]
+                ds[r] = (ds[r] - s[r] * dz[r]) / z[r]
+            for i in range(soft):
+                de[i] = (de[i] + e[i] * dz[hard + i]) / rest[i]
+            reach = 1.0 / max(1.0, _steepest(ds, s), _steepest(dz, z), _steepest(de, e), _steepest(-dz[hard:], rest))
+            if stage == 0:
+                after = ((s + reach * ds) * (z + reach * dz)).sum() + (
+                    (e + reach * de) * (rest - reach * dz[hard:])
+                ).sum()
                 target = mean * (after / gap) ** 3
-        length = min(1.0, max(0.9, 1.0 - mean) * length)
-        for i in range(n):
-            y[i] += length * step[i]
-        for r in range(rows):
-            s[r] += length * ds[r]
-            z[r] += length * dz[r]
-            e[r] += length * de[r]
+        reach = min(1.0, max(0.9, 1.0 - mean) * reach)
+        y += reach * step
+        s += reach * ds
+        z += reach * dz
+        e += reach * de
     return -iterations
+
+
+@kernel
+def _steepest(change: FloatArray, value: FloatArray) -> float:
+    """Largest share of a positive value that the change takes away."""
+    worst = 0.0
+    for r in range(value.shape[0]):
+        share = -change[r] / value[r]
+        worst = share if share > worst else worst
+    return worst
+
+
+@kernel
+def _gradient(hessian: FloatArray, linear: FloatArray, y: FloatArray, out: FloatArray) -> None:
+    """H y + g."""
+    n = y.shape[0]
+    for i in range(n):
+        out[i] = linear[i] + hessian[i, 0] * y[i]
+    for d in range(1, BAND):
+        for i in range(d, n):
+            out[i] += hessian[i, d] * y[i - d]
+            out[i - d] += hessian[i, d] * y[i]
+
+
+@kernel
+def _multiply(
+    curve_first: IntArray, curve: FloatArray, quote_first: IntArray, quote: FloatArray, y: FloatArray, out: FloatArray
+) -> None:
+    """All rows times y."""
+    n, m, p = y.shape[0], curve_first.shape[0], quote_first.shape[0]
+    for r in range(m):
+        value = 0.0
+        for q in range(BAND):
+            value += curve[r, q] * y[curve_first[r] + q]
+        out[r] = value
+    out[m : m + n] = y
+    for r in range(p):
+        value = 0.0
+        for q in range(QUOTE_BAND):
+            value += quote[r, q] * y[quote_first[r] + q]
+        out[m + n + r] = value
+        out[m + n + p + r] = -value
+
+
+@kernel
+def _add_transposed(
+    curve_first: IntArray,
+    curve: FloatArray,
+    quote_first: IntArray,
+    quote: FloatArray,
+    values: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Add the transpose of all rows times values."""
+    n, m, p = out.shape[0], curve_first.shape[0], quote_first.shape[0]
+    for r in range(m):
+        for q in range(BAND):
+            out[curve_first[r] + q] += curve[r, q] * values[r]
+    out += values[m : m + n]
+    for r in range(p):
+        value = values[m + n + r] - values[m + n + p + r]
+        for q in range(QUOTE_BAND):
+            out[quote_first[r] + q] += quote[r, q] * value
+
+
+@kernel
+def _add_squares(
+    curve_first: IntArray,
+    curve: FloatArray,
+    quote_first: IntArray,
+    quote: FloatArray,
+    values: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Add rowsᵀ · diag(values) · rows, banded."""
+    n, m, p = out.shape[0], curve_first.shape[0], quote_first.shape[0]
+    for r in range(m):
+        for q in range(BAND):
+            scaled = curve[r, q] * values[r]
+            if scaled != 0.0:
+                for d in range(q + 1):
+                    out[curve_first[r] + q, d] += scaled * curve[r, q - d]
+    out[:, 0] += values[m : m + n]
+    for r in range(p):
+        value = values[m + n + r] + values[m + n + p + r]
+        for q in range(QUOTE_BAND):
+            scaled = quote[r, q] * value
+            for d in range(q + 1):
+                out[quote_first[r] + q, d] += scaled * quote[r, q - d]

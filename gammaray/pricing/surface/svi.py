@@ -181,8 +181,8 @@ def _from_raw(p: FloatArray) -> FloatArray:
 
 
 @kernel
-def _solve(matrix: FloatArray, vector: FloatArray, n: int) -> bool:
-    """Solve in place by Cholesky; False where the matrix is not positive definite."""
+def solve_positive_definite(matrix: FloatArray, vector: FloatArray, n: int) -> bool:
+    """Solve the leading n equations in place by Cholesky; False where the matrix is not positive definite."""
     for j in range(n):
         pivot = matrix[j, j]
         for i in range(j):
@@ -226,7 +226,7 @@ def _linear_start(k: FloatArray, w: FloatArray, weight: FloatArray, m: float, si
     for r in range(3):
         normal[r, r] *= 1.0 + 1e-10
     x = np.empty(5)
-    if not _solve(normal, vector, 3):
+    if not solve_positive_definite(normal, vector, 3):
         return math.inf, x
     left = min(max(vector[1], 1e-6), 1.95)
     right = min(max(vector[2], 1e-6), 1.95)
@@ -303,7 +303,7 @@ def _minimise(
                     damped[r, c] = normal[r, c]
                 damped[r, r] += damping * normal[r, r] + 1e-300
                 row[r] = -gradient[r]
-            if not _solve(damped, row, 5):
+            if not solve_positive_definite(damped, row, 5):
                 damping = max(10.0 * damping, 1e-8)
                 continue
             candidate = x + row
