@@ -20,7 +20,7 @@ CENT = 10_000
 
 ACTIONS = st.lists(
     st.one_of(
-        st.tuples(st.just("step"), st.integers(1, 6)),
+        st.tuples(st.just("step"), st.integers(1, 10)),
         st.tuples(st.just("option"), st.integers(0, 10_000), st.integers(1, 40), st.integers(-6, 6), st.booleans()),
         st.tuples(st.just("shares"), st.booleans(), st.integers(1, 400), st.integers(-20, 20)),
         st.tuples(st.just("package"), st.integers(0, 10_000), st.integers(1, 12), st.integers(-4, 8), st.booleans()),
@@ -30,7 +30,7 @@ ACTIONS = st.lists(
         st.tuples(st.just("exercise"), st.integers(0, 10)),
         st.tuples(st.just("close"), st.integers(0, 10)),
     ),
-    min_size=5,
+    min_size=12,
     max_size=40,
 )
 
@@ -173,6 +173,13 @@ def test_cash_and_positions_are_a_fold_over_what_was_told(actions) -> None:
             numbers.append(event.event_id)
         check_books(exchange, executions)
     check_market(exchange)
+    # To the end, through an expiration and three days' fees.
+    exchange.advance_to(exchange.step_times()[-1])
+    for event in exchange.drain_events():
+        executions.extend(event.executions)
+        numbers.append(event.event_id)
+    check_books(exchange, executions)
+    assert not any(p.symbol.startswith("SPY180209") for p in exchange.positions())
     assert numbers == list(range(1, exchange.last_event_id() + 1))
     assert exchange.account_number == "PA3SIM000001"
 
