@@ -11,6 +11,7 @@ from gammaray.venues.simulated.wire.data_stream import StepCount
 from gammaray.venues.simulated.wire.service import VenueService
 from gammaray.venues.simulated.wire.sessions import session_at_or_after
 
+LONGEST_OVERRUN_NS = 7 * 86_400 * NANOS
 LONGEST_GAP_S = 3600
 """Nights and weekends pass as fast as the longest gap inside a session would."""
 
@@ -27,10 +28,13 @@ class ClockDriver:
     async def step(self, *, to_ns: int | None, steps: int) -> list[StepCount]:
         """Advance to a time, or by steps; returns once every frame was handed to the sockets.
 
-        Raises ExchangeReject: 409 while the clock runs freely, 422 for a time in the past.
+        Raises ExchangeReject: 409 while the clock runs freely, 422 for a time in the past or a week beyond the end.
         """
         if self.speed is not None:
             raise ExchangeReject(409, 40910000, "the clock is running: pause it first")
+        end_ns = self._service.steps[-1] + LONGEST_OVERRUN_NS
+        if to_ns is not None and to_ns > end_ns:
+            raise ExchangeReject(422, 40010001, f"to_ns: {to_ns} is too far beyond the end of the scenario ({end_ns})")
         async with self._lock:
             return await self._advance(self._service.step_after(steps) if to_ns is None else to_ns)
 

@@ -10,10 +10,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gammaray.venues.simulated.wire.faults import StreamFault
 
 MAX_QUEUED_BYTES = 64 << 20
+SLOW_CLIENT = 1008
 
 
 class Outbox:
-    """Frames to one client, sent in order by `run`. A client that lets too much pile up is cut off."""
+    """Frames to one client, sent in order by `run`. A client that lets too much pile up gets nothing more and is closed."""
 
     def __init__(self, websocket: WebSocket, fault: StreamFault) -> None:
         self._websocket = websocket
@@ -24,7 +25,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.overflowed = False
+        self._closing: asyncio.Task[None] | None = None
         self.closed = False
 
     def put(self, frame: bytes | str, *, control: bool = False) -> None:
@@ -36,15 +37,16 @@ class Outbox:
             self._frames.append(item)
             self._queued += len(item)
         if self._queued > MAX_QUEUED_BYTES:
-            self.overflowed = True
-        if self._frames:
+            self._give_up()
+            self._closing = asyncio.create_task(self._websocket.close(SLOW_CLIENT))
+        elif self._frames:
             self._idle.clear()
             self._wake.set()
 
     async def run(self) -> None:
         """Send until the client is gone or too slow."""
         try:
-            while not self.overflowed:
+            while not self.closed:
                 while self._frames:
                     frame = self._frames.popleft()
                     self._queued -= len(frame)
@@ -58,9 +60,12 @@ class Outbox:
         except (WebSocketDisconnect, RuntimeError):
             pass  # the client closed while a frame was on its way
         finally:
-            self.closed = True
-            self._frames.clear()
-            self._idle.set()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.closed = True
+        self._frames.clear()
+        self._idle.set()
 
     async def drained(self) -> None:
         """Wait until everything queued so far was handed to the socket."""

@@ -5,6 +5,7 @@ Everything runs on one event loop, so calls are applied one after the other; rep
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 STEPS_PER_SNAPSHOT = 64
 INPUTS_PER_SNAPSHOT = 2_000
 EQUITY_POINTS = 50_000
+DRAIN_TIMEOUT_S = 30.0
 
 
 class VenueService:
@@ -110,9 +112,13 @@ class VenueService:
         return [self.data_streams.publish(quotes) for quotes in published]
 
     async def drained(self) -> None:
-        """Wait until all frames queued so far were handed to the sockets."""
-        await self.data_streams.drained()
-        await self.trade_stream.drained()
+        """Wait until all frames queued so far were handed to the sockets, but not for ever on a client that does not read."""
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await self.data_streams.drained()
+                await self.trade_stream.drained()
+        except TimeoutError:
+            log.warning("streams: a client has not read for %.0f s", DRAIN_TIMEOUT_S)
 
     def next_step_ns(self) -> int | None:
         """When the scenario publishes next; None at its end."""
