@@ -10,28 +10,36 @@ import numpy as np
 import ray
 
 from actors.configuration import ActorConfiguration
-from actors.desk_answers import decision_answer, order_answers, portfolio_answer, signal_answer, signal_from_order
-from actors.forecasting import Forecaster, baseline
-from actors.messages import DeskReport, ForecastReport, MarketSummary, MarketTick, SessionClose
+from actors.desk_answers import (
+    activity_counts,
+    decision_answer,
+    order_answers,
+    portfolio_answer,
+    signal_answer,
+    signal_from_order,
+)
+from actors.forecasting import Forecaster
+from actors.messages import DeskReport, ForecastReport, MarketSummary
 from actors.process import enter_process
 from actors.venue import trading
 from gammaray.desk.limits import RiskLimits
 from gammaray.desk.reconciliation import ReconciliationReport
 from gammaray.desk.session import DeskSession
+from gammaray.features.observer import MarketTick, SessionClose
 from gammaray.operations.errors import BadInput, RetryLater
 from gammaray.operations.health import Health
 from gammaray.operations.settings import RiskSettings, Settings
 from gammaray.storage.sqlite_journal import SqliteJournal
 from gammaray.strategies.delta_hedger import DeltaHedger
 from gammaray.strategies.protocol import MarketView, Strategy
+from gammaray.strategies.trader import Trader, TraderSettings, market_view
 from gammaray.strategies.variance_premium import VariancePremium, VariancePremiumSettings
-from gammaray.types.clock import Clock, VirtualClock, WallClock
+from gammaray.types.clock import NANOS, Clock, VirtualClock, WallClock
 from gammaray.types.signals import Forecast, Signal, TradingState
 
 EVENT_TIMEOUT_S = 5.0
-SIGNALS_A_STEP = 8
 STALE_ORDER_STEPS = 3
-"""A limit order that rests for so many steps is canceled: its price was made for another market."""
+SESSION_NS = int(6.5 * 3600) * NANOS
 
 
 def risk_limits(risk: RiskSettings) -> RiskLimits:
@@ -75,7 +83,13 @@ class DeskActor:
         self._session = DeskSession(
             self._journal, self._venue, risk_limits(configuration.settings.risk), self._clock, account
         )
-        self._strategies = strategies(configuration.settings)
+        run = configuration.settings.run
+        self._trader = Trader(
+            self._session,
+            strategies(configuration.settings),
+            TraderSettings(stale_after_ns=int(STALE_ORDER_STEPS * SESSION_NS / run.steps_per_session)),
+            self._settle,
+        )
         self._forecaster: Forecaster | None = None
         self._forecasts: dict[str, Forecast] = {}
         self._tick: MarketTick | None = None
@@ -98,7 +112,6 @@ class DeskActor:
             self._tick = tick
             self._session.on_market(tick.snapshots)
             if step.session_open:
-                self._cancel_stale(step.ts_ns)
                 self._decide(tick)
             return self._report(tick)
 
@@ -127,6 +140,7 @@ class DeskActor:
             self._session.close()
             report = self._report(self._tick) if self._tick is not None else None
             return report, {
+                **activity_counts(self._session.desk, self._journal),
                 "differences": self._differences,
                 "reconciliations": self._reconciliations,
                 "journal_sha256": self._journal.digest(),
@@ -172,14 +186,14 @@ class DeskActor:
         with self._lock:
             if self._tick is None:
                 raise RetryLater("no market has been seen yet")
-            wanted = self._wanted(self._tick)
+            wanted = self._trader.wanted(self._view(self._tick))
         return [signal_answer(signal) for signal in wanted if not underlyings or signal.underlying in underlyings]
 
     @ray.method(concurrency_group="read")
     def wanted_signals(self) -> list[Signal]:
         """What the strategies want now, as values."""
         with self._lock:
-            return [] if self._tick is None else self._wanted(self._tick)
+            return [] if self._tick is None else self._trader.wanted(self._view(self._tick))
 
     @ray.method(concurrency_group="read")
     def check_signal(self, signal: Signal) -> dict[str, Any]:
@@ -229,8 +243,7 @@ class DeskActor:
             self._session.pump(backfill=True)
 
     def _decide(self, tick: MarketTick) -> None:
-        for signal in self._wanted(tick)[:SIGNALS_A_STEP]:
-            decision = self._session.submit(signal)
+        for signal, decision in self._trader.trade(self._view(tick)):
             log = self._log.info if decision.accepted else self._log.warning
             log(
                 "order" if decision.accepted else "denied",
@@ -241,7 +254,6 @@ class DeskActor:
                 rule=decision.rule,
                 reason=decision.reason,
             )
-            self._settle()
 
     def _settle(self) -> None:
         """Take over what an order caused at once; in lock-step everything that the exchange has published by now."""
@@ -255,25 +267,9 @@ class DeskActor:
         with AdminClient(self._configuration.venue_url) as admin:
             return admin.barrier()[1]
 
-    def _wanted(self, tick: MarketTick) -> list[Signal]:
-        forecasts = dict(self._forecasts)
-        for underlying, volatility in tick.baseline_volatility.items():
-            if underlying not in forecasts and np.isfinite(volatility):
-                forecasts[underlying] = baseline(underlying, tick.step.ts_ns, volatility)
-        market = MarketView(tick.step.ts_ns, tick.step.session_close_ns, tick.snapshots, forecasts)
-        return [signal for strategy in self._strategies for signal in strategy.decide(market, self._session.book())]
-
-    def _cancel_stale(self, now_ns: int) -> None:
-        run = self._configuration.settings.run
-        session_ns = 6.5 * 3600 * 1e9
-        age_ns = STALE_ORDER_STEPS * session_ns / run.steps_per_session
-        canceled = False
-        for order in self._session.book().working_orders:
-            if now_ns - order.submitted_ns >= age_ns:
-                self._session.cancel(order.client_order_id)
-                canceled = True
-        if canceled:
-            self._settle()
+    def _view(self, tick: MarketTick) -> MarketView:
+        step = tick.step
+        return market_view(step.ts_ns, step.session_close_ns, tick.snapshots, self._forecasts, tick.baseline_volatility)
 
     def _models_serve(self, closes: tuple[SessionClose, ...]) -> bool:
         return self._configuration.settings.learning.enabled and any(len(close.window) for close in closes)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+from gammaray.desk.codec import decode
 from gammaray.desk.desk import Desk
+from gammaray.desk.events import ActivityReceived
 from gammaray.desk.session import Decision
 from gammaray.desk.view import BookView
 from gammaray.operations.errors import BadInput
+from gammaray.storage.journal import Journal
+from gammaray.types.account import ActivityKind
 from gammaray.types.instruments import is_occ, parse_occ
 from gammaray.types.money import format_micros, to_micros
 from gammaray.types.orders import OrderLeg, PositionIntent, Side
@@ -140,4 +145,21 @@ def signal_answer(signal: Signal) -> dict[str, Any]:
         "model": signal.model,
         "model_version": signal.model_version,
         "explanation": signal.explanation,
+    }
+
+
+def activity_counts(desk: Desk, journal: Journal) -> dict[str, Any]:
+    """Orders that opened and closed positions, and the venue's non-trade activities by type (OPEXP, OPEXC, OPASN, …), over the whole journal."""
+    filled = Counter(
+        record.signal.purpose for record in desk.records if int(desk.store.book.orders[record.row]["filled_qty"]) > 0
+    )
+    activities: Counter[str] = Counter()
+    for entry in journal.read():
+        event = decode(entry.kind, entry.payload)
+        if isinstance(event, ActivityReceived) and event.activity.kind is not ActivityKind.FILL:
+            activities[event.activity.kind.value] += 1
+    return {
+        "positions_opened": filled[Purpose.OPEN],
+        "positions_closed": filled[Purpose.CLOSE],
+        "activities": dict(sorted(activities.items())),
     }

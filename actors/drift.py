@@ -13,10 +13,11 @@ from typing import Any
 import ray
 
 from actors.configuration import ActorConfiguration
-from actors.messages import ForecastReport, LearningReport, SessionClose
+from actors.messages import ForecastReport, LearningReport
 from actors.process import enter_process
 from actors.retraining_jobs import RetrainingJobs
 from actors.serving import ServeController, application_config
+from gammaray.features.observer import SessionClose
 from gammaray.learning.loop import LearningLoop, LoopConfig
 from gammaray.learning.messages import (
     ChallengerRequested,

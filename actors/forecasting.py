@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from actors.messages import ForecastReport, SessionClose
+from actors.messages import ForecastReport
+from gammaray.features.observer import SessionClose
 from gammaray.operations.errors import RetryLater
 from gammaray.operations.logs import get_logger
 from gammaray.types.clock import format_ns
@@ -84,8 +85,3 @@ def combine(close: SessionClose, answers: Sequence[dict[str, Any]]) -> Forecast:
         version="+".join(answer["version"] for answer in answers),
         request_id=answers[0]["request_id"],
     )
-
-
-def baseline(underlying: str, ts_ns: int, volatility: float) -> Forecast:
-    """What is forecast where no model serves: volatility stays, implied volatility stays."""
-    return Forecast(underlying, ts_ns, 1, volatility, 0.0, "baseline", "1", f"baseline-{underlying}-{ts_ns}")

@@ -9,8 +9,9 @@ import ray
 from actors import names
 from actors.calls import find
 from actors.configuration import ActorConfiguration
-from actors.messages import DeskReport, MarketTick
+from actors.messages import DeskReport
 from actors.process import enter_process
+from gammaray.features.observer import MarketTick
 from gammaray.operations.errors import RetryLater
 from gammaray.operations.health import Health
 from gammaray.risk.exposure import BookExposure, Exposure, book_exposure

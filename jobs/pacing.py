@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Protocol
 
-from actors.messages import Step
+from gammaray.features.observer import Step
 from gammaray.operations.errors import RetryLater
 from gammaray.types.calendar import NEW_YORK, Session, TradingCalendar
 from gammaray.types.clock import NANOS, Clock, to_datetime

@@ -20,9 +20,10 @@ from actors.calls import call
 from actors.cluster import Cluster, connect, free_ports, require_free_port
 from actors.configuration import ActorConfiguration
 from actors.launch import end, launch
-from actors.messages import DeskReport, LearningReport, Step
+from actors.messages import DeskReport, LearningReport
 from actors.serving import ServeController, application_config
 from apps.auth import key_hash, new_key
+from gammaray.features.observer import Step
 from gammaray.operations.errors import ConfigurationError, GammaRayError, RetryLater
 from gammaray.operations.logs import configure_logs, get_logger
 from gammaray.operations.progress import Progress, ProgressView

@@ -100,7 +100,7 @@ class StrategySettings(_Group):
 
     variance_premium: bool = True
     delta_hedger: bool = True
-    max_loss_per_position: float = Field(0.03, gt=0, le=1, description="of equity")
+    max_loss_per_position: float = Field(0.015, gt=0, le=1, description="of equity")
 
 
 class LearningSettings(_Group):
