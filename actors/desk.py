@@ -22,49 +22,20 @@ from actors.forecasting import Forecaster
 from actors.messages import DeskReport, ForecastReport, MarketSummary
 from actors.process import enter_process
 from actors.venue import trading
-from gammaray.desk.limits import RiskLimits
 from gammaray.desk.reconciliation import ReconciliationReport
 from gammaray.desk.session import DeskSession
 from gammaray.features.observer import MarketTick, SessionClose
 from gammaray.operations.errors import BadInput, RetryLater
 from gammaray.operations.health import Health
-from gammaray.operations.settings import RiskSettings, Settings
+from gammaray.operations.settings import RiskSettings
 from gammaray.storage.sqlite_journal import SqliteJournal
-from gammaray.strategies.delta_hedger import DeltaHedger
-from gammaray.strategies.protocol import MarketView, Strategy
-from gammaray.strategies.trader import Trader, TraderSettings, market_view
-from gammaray.strategies.variance_premium import VariancePremium, VariancePremiumSettings
-from gammaray.types.clock import NANOS, Clock, VirtualClock, WallClock
+from gammaray.strategies.protocol import MarketView
+from gammaray.strategies.selection import risk_limits, strategies, trader_settings
+from gammaray.strategies.trader import Trader, market_view
+from gammaray.types.clock import Clock, VirtualClock, WallClock
 from gammaray.types.signals import Forecast, Signal, TradingState
 
 EVENT_TIMEOUT_S = 5.0
-STALE_ORDER_STEPS = 3
-SESSION_NS = int(6.5 * 3600) * NANOS
-
-
-def risk_limits(risk: RiskSettings) -> RiskLimits:
-    """The gate's limits from the settings' risk group."""
-    return RiskLimits(
-        max_position_size=risk.max_position_size,
-        max_daily_loss=risk.max_daily_loss,
-        halt_daily_loss=min(1.0, 2 * risk.max_daily_loss),
-        max_leverage=risk.max_leverage,
-        max_order_contracts=risk.max_order_contracts,
-        max_order_shares=risk.max_order_shares,
-        price_collar=risk.price_collar,
-        max_quote_age_s=risk.max_quote_age_s,
-        max_orders_per_minute=risk.max_orders_per_minute,
-    )
-
-
-def strategies(settings: Settings) -> list[Strategy]:
-    """The strategies that the settings switch on, in the order in which they are asked."""
-    chosen: list[Strategy] = []
-    if settings.strategy.variance_premium:
-        chosen.append(VariancePremium(VariancePremiumSettings(risk_share=settings.strategy.max_loss_per_position)))
-    if settings.strategy.delta_hedger:
-        chosen.append(DeltaHedger())
-    return chosen
 
 
 @ray.remote(concurrency_groups={"control": 1, "read": 2, "health": 1})
@@ -87,7 +58,7 @@ class DeskActor:
         self._trader = Trader(
             self._session,
             strategies(configuration.settings),
-            TraderSettings(stale_after_ns=int(STALE_ORDER_STEPS * SESSION_NS / run.steps_per_session)),
+            trader_settings(run),
             self._settle,
         )
         self._forecaster: Forecaster | None = None

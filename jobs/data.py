@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from gammaray.features.training import training_frame
 from gammaray.models.dataset import TrainingSet
 from gammaray.operations.run_folder import RunFolder
 from gammaray.operations.settings import ScenarioKind, Settings, VenueKind
 from gammaray.storage.history import History
-from gammaray.storage.history_import import import_sp500
-
-PRICE_SCALE = 0.1
-"""SPY trades at a tenth of the index."""
-_IMPORTED_UNTIL = date(2018, 12, 31)
+from gammaray.storage.history_import import import_spy
 
 
 def learns_from_history(settings: Settings) -> bool:
@@ -24,10 +20,8 @@ def learns_from_history(settings: Settings) -> bool:
 
 def import_history(settings: Settings, folder: RunFolder) -> int:
     """Import the S&P 500 and VIX up to the day before the run starts: nothing later may be known. Returns how many records were new."""
-    last = min(settings.run.first_day - timedelta(days=1), _IMPORTED_UNTIL)
-    return import_sp500(
-        History(folder.history), settings.learning.initial_first_day, last, underlying="SPY", price_scale=PRICE_SCALE
-    )
+    last = settings.run.first_day - timedelta(days=1)
+    return import_spy(History(folder.history), settings.learning.initial_first_day, last)
 
 
 def training_set(folder: RunFolder, until_ns: int, underlying: str = "SPY") -> TrainingSet:

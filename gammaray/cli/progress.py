@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -125,3 +130,18 @@ class PlainView:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[float, object], None]]:
+    """A bar on a terminal, nothing elsewhere; yields a function that takes the share done (and anything else, which it ignores)."""
+    with RichProgress(
+        TextColumn(label),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        disable=not sys.stderr.isatty(),
+        console=Console(stderr=True),
+    ) as bar:
+        task = bar.add_task(label, total=1.0)
+        yield lambda done, _: bar.update(task, completed=done)

@@ -6,26 +6,17 @@ import json
 import signal
 import sys
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gammaray.cli.options import parse_day
 from gammaray.cli.progress import progress_view
-from gammaray.operations.errors import ConfigurationError
 from gammaray.operations.settings import ScenarioKind, Settings, VenueKind, load_settings
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-def _day(value: str | None, option: str) -> date | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise ConfigurationError(f"{option}: expected a date like 2018-02-05, was {value!r}") from None
 
 
 def settings_from_options(config: Path | None, options: dict[str, Any]) -> Settings:
@@ -62,8 +53,8 @@ def run(
             "venue": venue,
             "scenario": scenario,
             "data_dir": data,
-            "first_day": _day(from_day, "--from"),
-            "last_day": _day(to_day, "--to"),
+            "first_day": parse_day(from_day, "--from"),
+            "last_day": parse_day(to_day, "--to"),
             "free_running": True if free_running else None,
             "speed": speed,
             "duration_s": for_s,

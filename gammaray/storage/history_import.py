@@ -75,3 +75,14 @@ def import_sp500(
 
 def _by_day(frame: pd.DataFrame, columns: list[str]) -> dict[date, list[float]]:
     return dict(zip(frame.index.date, frame[columns].to_numpy(dtype="float64").tolist(), strict=True))  # type: ignore[attr-defined]
+
+
+SPY_SCALE = 0.1
+"""SPY trades at a tenth of the index."""
+COVERED = (date(2014, 1, 3), date(2018, 12, 31))
+"""Days for which both data sets have values."""
+
+
+def import_spy(history: History, first: date, last: date) -> int:
+    """Write SPY's daily records between two dates, as far as the data sets reach. Returns how many were new."""
+    return import_sp500(history, max(first, COVERED[0]), min(last, COVERED[1]), underlying="SPY", price_scale=SPY_SCALE)
