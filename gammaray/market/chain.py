@@ -39,7 +39,7 @@ class ChainSettings:
 
     rate: float = 0.02
     dividend_yield: float = 0.0
-    surface_method: str = "ssvi"
+    surface_method: str = "arbitrage_free"
     gap_after_s: float = 1800.0
     quality: QualitySettings = field(default_factory=QualitySettings)
 
