@@ -25,6 +25,7 @@ _OPENING_CUTOFF_NS = 30 * 60 * NANOS
 _OPTION_TIFS = frozenset({"day", "gtc"})
 _EQUITY_TIFS = frozenset({"day", "gtc", "ioc", "fok"})
 _ORDER_TYPES = frozenset({"market", "limit"})
+STOP_TYPES = frozenset({"stop", "stop_limit"})
 _SIDES = frozenset({"buy", "sell"})
 _INTENTS = frozenset({"buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"})
 
@@ -131,10 +132,12 @@ class OrderAdmission:
             if is_occ(ticket.symbol):
                 raise business_error("complex orders not supported for options trading")
             raise syntax_error(f"invalid order_class {ticket.order_class!r}: simple and mleg orders are supported")
-        if ticket.order_type == "limit" and ticket.limit_price is None:
+        if ticket.order_type in ("limit", "stop_limit") and ticket.limit_price is None:
             raise syntax_error("limit orders require a limit price")
-        if ticket.order_type == "market" and ticket.limit_price is not None:
-            raise syntax_error("market orders must not have a limit price")
+        if ticket.order_type in ("market", "stop") and ticket.limit_price is not None:
+            raise syntax_error(f"{ticket.order_type} orders must not have a limit price")
+        if (ticket.order_type in STOP_TYPES) != (ticket.stop_price is not None):
+            raise syntax_error("stop orders, and no others, require a stop price")
 
     # -- packages --------------------------------------------------------------------------------------------------------
 
@@ -284,8 +287,8 @@ class OrderAdmission:
     # -- equities --------------------------------------------------------------------------------------------------------
 
     def _admit_equity(self, ticket: Ticket, row: int, working: Sequence[ExchangeOrder]) -> Admission:
-        if ticket.order_type not in _ORDER_TYPES:
-            raise syntax_error(f"invalid order_type {ticket.order_type!r}: market and limit orders are supported")
+        if ticket.order_type not in _ORDER_TYPES | STOP_TYPES:
+            raise syntax_error(f"invalid order_type {ticket.order_type!r}")
         if ticket.time_in_force not in _EQUITY_TIFS:
             raise syntax_error(f"invalid time_in_force {ticket.time_in_force!r}")
         if ticket.side not in _SIDES:
@@ -293,6 +296,8 @@ class OrderAdmission:
         if ticket.extended_hours:
             raise business_error("extended hours trading is not offered here")
         self._check_price(ticket, row)
+        if ticket.stop_price is not None and (ticket.stop_price <= 0 or ticket.stop_price % CENT):
+            raise syntax_error(f"invalid stop_price {format_micros(ticket.stop_price)}")
         is_buy = ticket.side == "buy"
         held = self._ledger.signed_qty(ticket.symbol)
         intent = self._intent(ticket.symbol, ticket.side, "")
@@ -309,7 +314,7 @@ class OrderAdmission:
                 raise forbidden("account is not allowed to short")
             price = max(ticket.limit_price or 0, touch)
         else:
-            price = ticket.limit_price or touch
+            price = ticket.limit_price or max(ticket.stop_price or 0, touch)
         reserve = -(-price // self._settings.multiplier)
         figures = self._account.figures(self.reserved(working))
         if reserve * ticket.qty > figures.options_buying_power:

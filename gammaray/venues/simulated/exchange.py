@@ -292,6 +292,12 @@ class Exchange:
         """Assign some of our short contracts now."""
         self.option_events.assign(symbol, qty)
 
+    def pay_dividend(self, underlying: str, amount: int) -> None:
+        """Pay a cash dividend of `amount` micro-dollars a share now. Raises ExchangeReject 404 for what is not an underlying."""
+        if underlying not in self.table.underlyings:
+            raise ExchangeReject(404, 40410000, f"asset not found for {underlying}")
+        self.option_events.pay_dividend(underlying, amount)
+
     def halt(self, symbol: str) -> None:
         """Stop trading in an instrument (and, for an underlying, its options). Raises ExchangeReject 404 for an unknown symbol."""
         self._row(symbol)

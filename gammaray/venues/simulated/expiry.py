@@ -88,6 +88,15 @@ class OptionEvents:
             raise forbidden(f"cannot assign {qty} of a position of {held} {symbol}")
         self._deliver(contract, -qty, 0)
 
+    def pay_dividend(self, underlying: str, amount: int) -> None:
+        """Credit (or, to a short position, debit) `amount` micro-dollars a share. Raises ExchangeReject for an amount that is not positive."""
+        if amount <= 0:
+            raise forbidden(f"dividend must be > 0, was {format_micros(amount)}")
+        shares = self._ledger.signed_qty(underlying)
+        if shares:
+            self._ledger.cash += shares * amount
+            self._add("DIV", "", underlying, 0, amount, shares * amount, f"Cash dividend on {shares} shares")
+
     def _held(self, symbol: str) -> tuple[OptionContract, int]:
         contract = self._contract(symbol)
         held = self._ledger.signed_qty(symbol)

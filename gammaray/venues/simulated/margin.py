@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 
 from gammaray.types.instruments import OptionContract
 
@@ -43,7 +44,7 @@ def option_margin(holdings: Iterable[Holding], shares: Mapping[str, int] | None 
     for underlying in sorted(by_underlying):
         free = max((shares or {}).get(underlying, 0), 0)
         groups, naked, taken = _cover(by_underlying[underlying], free)
-        total += max((_worst_loss(group) for group in groups.values()), default=0)
+        total += max((_worst_loss(group) for group in groups.values() if group), default=0)
         uncovered.extend(naked)
         if taken:
             used[underlying] = taken
@@ -56,56 +57,56 @@ def _cover(holdings: list[Holding], shares: int) -> tuple[dict[date, list[Holdin
     naked: list[Holding] = []
     taken = 0
     for is_call in (True, False):
-        mine = sorted(
-            (h for h in holdings if h[0].is_call == is_call), key=lambda h: (h[0].expiration, h[0].strike_milli)
-        )
-        surplus: dict[date, list[list[object]]] = defaultdict(list)
-        shorts: list[tuple[OptionContract, int]] = []
-        for expiration in sorted({contract.expiration for contract, _ in mine}):
-            here = [h for h in mine if h[0].expiration == expiration]
-            short = sum(-qty for _, qty in here if qty < 0)
-            for contract, qty in here:
-                if qty < 0:
-                    groups[expiration].append((contract, qty))
-                    continue
-                own = min(qty, short)
-                short -= own
-                if own:
-                    groups[expiration].append((contract, own))
-                if qty > own:
-                    surplus[expiration].append([contract, qty - own])
-            if short:
-                shorts.append((next(c for c, q in here if q < 0), short))
-        for contract, qty in shorts:
-            left = _borrow(groups, surplus, contract.expiration, qty)
-            if left and is_call:
-                left_after = max(left - shares // contract.multiplier, 0)
-                taken += (left - left_after) * contract.multiplier
-                shares -= (left - left_after) * contract.multiplier
-                _release(groups[contract.expiration], left)
-                if left_after:
-                    naked.append((contract, left_after))
-        for expiration, rest in surplus.items():
-            groups[expiration].extend((contract, qty) for contract, qty in rest if qty)  # type: ignore[misc]
+        mine = [(contract, qty) for contract, qty in holdings if contract.is_call == is_call]
+        spare, missing = _pair_within_expirations(mine, groups)
+        for contract, qty in missing:
+            left = _borrow_later(spare, groups, contract.expiration, qty)
+            if not (left and is_call):
+                continue
+            _release(groups[contract.expiration], left)
+            by_shares = min(left, (shares - taken) // contract.multiplier)
+            taken += by_shares * contract.multiplier
+            if left > by_shares:
+                naked.append((contract, left - by_shares))
+        for contract, qty in spare:
+            groups[contract.expiration].append((contract, qty))
     return groups, naked, taken
 
 
-def _borrow(
-    groups: dict[date, list[Holding]], surplus: dict[date, list[list[object]]], expiration: date, qty: int
-) -> int:
-    """Move later longs that are free to an expiration; returns how many shorts stay without one."""
-    for later in sorted(surplus):
-        if later <= expiration:
-            continue
-        for entry in surplus[later]:
-            contract, free = entry
-            assert isinstance(contract, OptionContract)
-            assert isinstance(free, int)
-            use = min(free, qty)
+def _pair_within_expirations(
+    holdings: list[Holding], groups: dict[date, list[Holding]]
+) -> tuple[list[Holding], list[Holding]]:
+    """Put shorts, and as many longs as pair with them, of one right into their own expirations.
+
+    Returns the longs to spare and, by expiration, one of the shorts with the number that lack a long; both in order of expiration.
+    """
+    spare: list[Holding] = []
+    missing: list[Holding] = []
+    ordered = sorted(holdings, key=lambda holding: (holding[0].expiration, holding[0].strike_milli))
+    for expiration, each in groupby(ordered, key=lambda holding: holding[0].expiration):
+        here = list(each)
+        need = sum(-qty for _, qty in here if qty < 0)
+        for contract, qty in here:
+            use = qty if qty < 0 else min(qty, need)
+            if qty > 0:
+                need -= use
+                if qty > use:
+                    spare.append((contract, qty - use))
             if use:
                 groups[expiration].append((contract, use))
-                entry[1] = free - use
-                qty -= use
+        if need:
+            missing.append((next(contract for contract, qty in here if qty < 0), need))
+    return spare, missing
+
+
+def _borrow_later(spare: list[Holding], groups: dict[date, list[Holding]], expiration: date, qty: int) -> int:
+    """Let longs to spare of later expirations, the earliest first, count in `expiration`; returns how many shorts stay without one."""
+    for i, (contract, free) in enumerate(spare):
+        use = min(free, qty) if contract.expiration > expiration else 0
+        if use:
+            groups[expiration].append((contract, use))
+            spare[i] = (contract, free - use)
+            qty -= use
     return qty
 
 
@@ -135,20 +136,21 @@ def intrinsic_micros(contract: OptionContract, price: int) -> int:
 
 
 def uncovered_legs(legs: Iterable[Holding]) -> tuple[Holding, ...]:
-    """Short legs of one order that no long leg of the same right, expiring no earlier, covers (a put as much as a call)."""
-    naked: list[Holding] = []
+    """Short legs of one order that no long leg of the same right, expiring no earlier, covers (a put as much as a call).
+
+    The shorts that expire last choose first, and take the longs that expire last.
+    """
     held = list(legs)
+    naked: list[Holding] = []
     for is_call in (True, False):
-        mine = [h for h in held if h[0].is_call == is_call]
-        longs = [[c.expiration, q] for c, q in mine if q > 0]
-        for contract, qty in sorted((h for h in mine if h[1] < 0), key=lambda h: h[0].expiration, reverse=True):
-            need = -qty
-            for entry in sorted(longs, key=lambda e: str(e[0]), reverse=True):
-                expiration, free = entry
-                if isinstance(expiration, date) and expiration >= contract.expiration and isinstance(free, int):
-                    use = min(need, free)
-                    entry[1] = free - use
-                    need -= use
+        mine = sorted((h for h in held if h[0].is_call == is_call), key=lambda h: h[0].expiration, reverse=True)
+        longs = [(contract.expiration, qty) for contract, qty in mine if qty > 0]
+        for contract, qty in mine:
+            need = max(-qty, 0)
+            for i, (expiration, free) in enumerate(longs):
+                use = min(need, free) if expiration >= contract.expiration else 0
+                longs[i] = (expiration, free - use)
+                need -= use
             if need:
                 naked.append((contract, need))
     return tuple(naked)

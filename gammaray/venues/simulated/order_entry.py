@@ -8,6 +8,7 @@ import numpy as np
 
 from gammaray.types.money import CENT
 from gammaray.venues.simulated.admission import (
+    STOP_TYPES,
     Admission,
     AdmittedLeg,
     MarketStatus,
@@ -124,6 +125,7 @@ class OrderEntry:
             order_type=old.order_type,
             time_in_force=tif,
             limit_price=price,
+            stop_price=old.stop_price,
             client_order_id=client_order_id or "",
             order_class=old.order_class if old.legs else "",
             extended_hours=old.extended_hours,
@@ -173,6 +175,7 @@ class OrderEntry:
             order_class="mleg" if is_package else "simple" if is_option else "",
             position_intent=admission.legs[0].intent if is_option and not is_package else "",
             limit_price=ticket.limit_price,
+            stop_price=ticket.stop_price,
             extended_hours=ticket.extended_hours,
             replaces=None if replaces is None else replaces.order_id,
         )
@@ -214,6 +217,29 @@ class OrderEntry:
         if order.legs:
             self.match_package(order)
             return
+        if order.order_type in STOP_TYPES:
+            row = self._table.row_of[order.symbol]
+            low, high = self._board.best(row, is_buy=False)[0], self._board.best(row, is_buy=True)[0]
+            self.trigger_stop(order, low=low or high, high=high or low)
+            return
+        self._meet_market(order)
+
+    def waiting_stops(self) -> list[ExchangeOrder]:
+        """Stop orders that have not been triggered, oldest first."""
+        return [
+            order
+            for order in self.working
+            if order.order_type in STOP_TYPES and order.status == "new" and self._books.find(order.order_id) is None
+        ]
+
+    def trigger_stop(self, order: ExchangeOrder, *, low: int, high: int) -> None:
+        """Send a stop order to the market when a range of prices (cents) has reached its stop."""
+        stop = (order.stop_price or 0) // CENT
+        if high >= stop if order.side == "buy" else low <= stop:
+            self._meet_market(order)
+
+    def _meet_market(self, order: ExchangeOrder) -> None:
+        """Match a simple order with the market; the rest stays by its time in force."""
         row = self._table.row_of[order.symbol]
         cents = None if order.limit_price is None else order.limit_price // CENT
         resting = RestingOrder(order, row, record_number(order.order_id), cents)

@@ -38,6 +38,7 @@ class SessionStep:
         if frame.phase is Phase.OPEN:
             self._open()
         self._match_resting(frame)
+        self._trigger_stops(frame)
         self._flow(frame)
         self._attracted_flow(step)
         self._match_packages(step)
@@ -50,6 +51,13 @@ class SessionStep:
         for order in self._x.entry.working:
             if order.status == "accepted":
                 self._x.entry.route(order)
+
+    def _trigger_stops(self, frame: Frame) -> None:
+        x = self._x
+        for order in x.entry.waiting_stops():
+            row = x.table.row_of[order.symbol]
+            if not x.is_halted(row):
+                x.entry.trigger_stop(order, low=int(frame.low[row]), high=int(frame.high[row]))
 
     def _match_resting(self, frame: Frame) -> None:
         x = self._x

@@ -80,7 +80,9 @@ def test_contract(open_market, market, step, occ, order) -> None:
 def test_option_order_fields(open_market, occ, order) -> None:
     m = open_market(cap_contracts=50, option_gtc=False)
     call = occ("C", 250)
-    assert "order_type" in refusal(m, order("buy", call, 1, 100, order_type="stop"))[2]
+    stop = order("buy", call, 1, order_type="stop", stop_price=100 * CENT)
+    assert refusal(m, stop) == (422, 42210000, "invalid order_type 'stop' for options trading")
+    assert refusal(m, order("buy", "SPY", 1, order_type="stop"))[:2] == (422, 40010001)
     assert "order_time_in_force" in refusal(m, order("buy", call, 1, 100, time_in_force="ioc"))[2]
     assert "order_time_in_force" in refusal(m, order("buy", call, 1, 100, time_in_force="gtc"))[2]
     assert "extended hours" in refusal(m, order("buy", call, 1, 100, extended_hours=True))[2]

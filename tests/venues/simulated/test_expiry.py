@@ -160,3 +160,13 @@ def test_fees_are_charged_at_the_close(market, step, occ, order) -> None:
     assert m.cash == START - 10 * 82 * 100 * CENT - 47 * CENT
     assert m.exchange.account().accrued_fees == 0
     assert m.exchange.account().last_equity == m.exchange.account().equity
+
+
+def test_a_dividend_is_paid_to_long_and_by_short_positions(market, step, order) -> None:
+    for side, sign in (("buy", 1), ("sell", -1)):
+        m = market([step(0, {"SPY": (25_000, 25_001)})])
+        m.exchange.submit(order(side, "SPY", 30))
+        before = m.cash
+        m.exchange.pay_dividend("SPY", 1_351_000)
+        assert m.cash - before == sign * 30 * 1_351_000
+        assert rows(m) == [("DIV", "SPY", 0, 1_351_000, sign * 30 * 1_351_000)]

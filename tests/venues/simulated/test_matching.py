@@ -178,3 +178,34 @@ def test_events_are_numbered_without_gaps_and_hold_the_order_as_it_was(market, s
     assert [event.order.filled_qty for event in events] == [0, 100, 150]
     assert [event.order.status for event in events] == ["new", "partially_filled", "filled"]
     assert m.exchange.last_event_id() == 3
+
+
+def test_stop_orders_wait_for_their_price(market, step, order) -> None:
+    fell = step(30, {"SPY": (24_950, 24_951)}, range=(24_940, 25_000))
+    rose = step(30, {"SPY": (25_050, 25_051)}, range=(24_990, 25_060))
+    for script, expected in ((fell, {}), (rose, {"SPY": 10})):
+        m = market([step(0, SPY), script])
+        m.exchange.submit(order("buy", "SPY", 10))
+        m.exchange.submit(order("sell", "SPY", 10, order_type="stop", stop_price=24_945 * CENT))
+        assert m.events() == ["new", "fill", "new"]
+        m.step()
+        assert m.held() == expected
+
+
+def test_a_stop_limit_order_rests_once_it_is_triggered(market, step, order) -> None:
+    rose = step(30, {"SPY": (25_050, 25_051)}, range=(25_000, 25_060))
+    back = step(60, {"SPY": (25_000, 25_001)}, range=(24_990, 25_050))
+    m = market([step(0, SPY), rose, back])
+    ticket = order("buy", "SPY", 10, 25_020, order_type="stop_limit", stop_price=25_010 * CENT)
+    m.exchange.submit(ticket)
+    assert m.exchange.quote("SPY").bid_cents == 25_000, "a stop order is not in the book"
+    m.step()
+    assert m.held() == {}
+    m.step()
+    assert fills(m) == [(25_020, 10)]
+
+
+def test_a_stop_already_reached_goes_at_once(market, step, order) -> None:
+    m = market([step(0, SPY)])
+    m.exchange.submit(order("buy", "SPY", 10, order_type="stop", stop_price=24_000 * CENT))
+    assert m.events() == ["new", "fill"]
