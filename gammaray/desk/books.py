@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gammaray.desk import commands, events
 from gammaray.desk.commands import Command
 from gammaray.desk.core.exposure import revalue
@@ -34,6 +36,8 @@ class Books:
         self.strategies = StrategyBook()
         self.fills = FillWitnesses()
         self.moves = PresumedMoves()
+        self.quote_symbols: Callable[[list[str]], None] = lambda symbols: None
+        """Called with symbols that have got rows, so that they are quoted before anything is judged by them."""
         self._index()
 
     def _index(self) -> None:
@@ -45,6 +49,7 @@ class Books:
         self.seen_executions = set(self.memory.executions)
         self.seen_activities = set(self.memory.activities)
         self._stale = True
+        self._quoted = 0
         self.limit_row = self.limits.in_force(0, 0)
 
     @classmethod
@@ -80,6 +85,9 @@ class Books:
         if not self._stale:
             return
         store = self.store
+        if len(store.symbols) > self._quoted:
+            fresh, self._quoted = store.symbols[self._quoted :], len(store.symbols)
+            self.quote_symbols(fresh)
         equity = int(revalue(store.book, len(store.symbols), len(store.underlying_names)))
         self.limit_row = self.limits.in_force(equity, int(store.book.account[0]["start_of_day_equity"]))
         self._stale = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gammaray.desk import events
 from gammaray.desk.books import TRADING_STATES, Books
 from gammaray.desk.core.exposure import hold
@@ -23,8 +21,6 @@ class Decisions:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._gate = Gate()
-        self.quote_new_symbols: Callable[[list[str]], None] = lambda symbols: None
-        """Called with symbols that have just got rows, so that they are quoted before they are judged."""
         self.open_sessions: dict[str, bool] = {}
         """Whether the market of an underlying is open; set with its quotes."""
 
@@ -46,7 +42,6 @@ class Decisions:
             return denied(Rule.UNKNOWN_SYMBOL, 0, 0, bad)
         if fresh:
             books.touch()
-            self.quote_new_symbols(fresh)
         if not self.open_sessions.get(signal.underlying, False):
             return denied(Rule.SESSION_CLOSED, 0, 0, signal.underlying)
         twin = self._twin(signal)

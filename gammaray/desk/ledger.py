@@ -46,18 +46,22 @@ class Ledger:
             books.seen_executions.add(execution.execution_id)
             books.memory.executions.append(execution.execution_id)
         symbol, qty, price = execution.symbol, execution.signed_qty, execution.price
-        if books.fills.on_stream(symbol, qty, price):
-            return self._apply_fill(record, symbol, qty, price, ts_ns)
+        order_id = record.venue_order_id if record is not None and not record.is_package else ""
+        if books.fills.on_stream(symbol, qty, price, order_id):
+            return self._apply_fill(record, symbol, qty, price, ts_ns, order_id)
         # An order whose end is certain has all its fills: an equal one that waits is another order's.
-        if record is not None and not record.confirmed and books.fills.claim(symbol, qty, price):
+        waits = record is not None and record.is_package and not record.confirmed
+        if waits and record is not None and books.fills.claim(symbol, qty, price):
             return self._attribute(record, symbol, qty, price, ts_ns, booked=True)
         return []
 
-    def _apply_fill(self, record: OrderRecord | None, symbol: str, qty: int, price: int, ts_ns: int) -> list[Command]:
+    def _apply_fill(
+        self, record: OrderRecord | None, symbol: str, qty: int, price: int, ts_ns: int, order_id: str
+    ) -> list[Command]:
         books = self._books
         if record is not None and books.store.book.orders[record.row]["legs"] and record.leg_of(symbol) >= 0:
             return self._attribute(record, symbol, qty, price, ts_ns, booked=False)
-        books.fills.orphans.append(Orphan(symbol, qty, price))
+        books.fills.orphans.append(Orphan(symbol, qty, price, order_id))
         books.memory.external_fills += 1
         row = books.store.row(symbol)
         books.store.reserve_lots()
@@ -84,17 +88,25 @@ class Ledger:
         complete = order["filled_qty"] == order["qty"]
         return books.step(record, OrderEvent.FILL_ALL if complete else OrderEvent.FILL_PART, ts_ns)
 
+    def named(self, record: OrderRecord, ts_ns: int) -> list[Command]:
+        """The venue's id of an order has become known: fills that came under it are its own."""
+        found: list[Command] = []
+        if not record.is_package:
+            for orphan in self._books.fills.claim_named(record.venue_order_id):
+                found += self._attribute(record, orphan.symbol, orphan.signed_qty, orphan.price, ts_ns, booked=True)
+        return found
+
     def claim_orphans(self, record: OrderRecord, ts_ns: int) -> list[Command]:
-        """Fills without an order go to this one as far as the venue says that more of it is filled than we know."""
+        """Fills without an order go to a package where they make up exactly what the venue says is filled beyond what we know."""
         books = self._books
         found: list[Command] = []
-        if not books.fills.orphans:
+        if not (books.fills.orphans and record.is_package and books.store.book.orders[record.row]["legs"]):
             return found
         for k, leg in enumerate(record.legs):
             filled = int(books.store.book.orders[record.row]["leg_filled"][k])
             missing = record.venue_filled_qty * leg.ratio_qty - filled
             if missing > 0:
-                for orphan in books.fills.claim_up_to(leg.symbol, missing * leg.side.sign):
+                for orphan in books.fills.claim_exactly(leg.symbol, missing * leg.side.sign):
                     found += self._attribute(record, orphan.symbol, orphan.signed_qty, orphan.price, ts_ns, booked=True)
         return found
 
@@ -151,23 +163,18 @@ class Ledger:
 
     def _fill_activity(self, row: Activity) -> list[Command]:
         books = self._books
-        if not books.fills.in_activities(row.symbol, row.signed_qty, row.price):
+        record = books.by_client_id.get(books.memory.venue_ids.get(row.order_id, ""))
+        order_id = "" if record is None or record.is_package else row.order_id
+        if not books.fills.in_activities(row.symbol, row.signed_qty, row.price, order_id):
             return []
-        client_order_id = books.memory.venue_ids.get(row.order_id, "")
-        record = books.by_client_id.get(client_order_id) or self._short_of(row)
-        return self._apply_fill(record, row.symbol, row.signed_qty, row.price, row.ts_ns)
-
-    def _short_of(self, row: Activity) -> OrderRecord | None:
-        """The oldest order of which the venue says that more is filled than we know, and which this fill would fit."""
-        books = self._books
-        for record in books.unconfirmed.values():
-            k = record.leg_of(row.symbol)
-            if k < 0 or record.legs[k].side.sign * row.signed_qty <= 0:
-                continue
-            filled = int(books.store.book.orders[record.row]["leg_filled"][k]) + abs(row.signed_qty)
-            if filled <= record.venue_filled_qty * record.legs[k].ratio_qty:
-                return record
-        return None
+        found = self._apply_fill(record, row.symbol, row.signed_qty, row.price, row.ts_ns, row.order_id)
+        if record is None:
+            # The packages of which the venue says that more is filled than we know may claim it.
+            orders = books.store.book.orders
+            for one in list(books.unconfirmed.values()):
+                if one.venue_filled_qty > orders[one.row]["filled_qty"] and one.leg_of(row.symbol) >= 0:
+                    found += self.claim_orphans(one, row.ts_ns)
+        return found
 
     def _apply_move(self, row: Activity) -> None:
         """An activity that is no fill: quantities at the stated price (options leave at zero), cash by its net amount."""

@@ -25,7 +25,7 @@ class Marks:
         self._desk = desk
         self._snapshots: dict[str, ChainSnapshot] = {}
         self._rows: dict[str, tuple[ContractTable, int, NDArray[np.int64], NDArray[np.int64]]] = {}
-        desk.decisions.quote_new_symbols = self.quote_new_symbols
+        desk.books.quote_symbols = self.quote_symbols
 
     @property
     def newest(self) -> tuple[ChainSnapshot, ...]:
@@ -41,8 +41,8 @@ class Marks:
         self._desk.decisions.open_sessions[snapshot.underlying] = snapshot.session_open
         self._write(snapshot)
 
-    def quote_new_symbols(self, symbols: list[str]) -> None:
-        """Quote symbols that became known since the last snapshot."""
+    def quote_symbols(self, symbols: list[str]) -> None:
+        """Quote symbols that became known since the last snapshot of their underlying."""
         for name in dict.fromkeys(terms(symbol)[0] for symbol in symbols):
             if name in self._snapshots:
                 self._write(self._snapshots[name])

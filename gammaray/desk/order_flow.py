@@ -161,7 +161,7 @@ class OrderFlow:
         if record is None:
             books.memory.external_orders[order.venue_order_id] = order.status
             return []
-        found = self._acknowledged(record, order.venue_order_id)
+        found = self._acknowledged(record, order.venue_order_id, event.ts_ns)
         record.venue_status = order.status
         record.venue_filled_qty = max(record.venue_filled_qty, order.filled_qty)
         meaning = STATUS_EVENTS.get(order.status)
@@ -186,7 +186,7 @@ class OrderFlow:
         if record is None:
             books.memory.external_orders[update.venue_order_id] = UPDATE_STATUS[update.kind]
         else:
-            found += self._acknowledged(record, update.venue_order_id)
+            found += self._acknowledged(record, update.venue_order_id, event.ts_ns)
         for execution in update.executions:
             found += self._ledger.execution(record, execution, update.ts_ns)
         if record is None:
@@ -200,13 +200,14 @@ class OrderFlow:
             found.append(commands.Backfill(f"fill of {update.client_order_id} came without executions"))
         return found
 
-    def _acknowledged(self, record: OrderRecord, venue_order_id: str) -> list[Command]:
+    def _acknowledged(self, record: OrderRecord, venue_order_id: str, ts_ns: int) -> list[Command]:
         """The venue has the order: remember its id, and cancel it if that was wanted or if we had given it up."""
         record.unknown = False
         fresh = venue_order_id and not record.venue_order_id
         if venue_order_id:
             record.venue_order_id = venue_order_id
             self._books.memory.venue_ids[venue_order_id] = record.client_order_id
+        found = self._ledger.named(record, ts_ns) if fresh else []
         if fresh and (record.cancel_wanted or self._books.order_state(record) is OrderState.DENIED):
-            return [commands.SendCancel(record.client_order_id, venue_order_id)]
-        return []
+            found.append(commands.SendCancel(record.client_order_id, venue_order_id))
+        return found

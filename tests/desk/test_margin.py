@@ -87,7 +87,7 @@ def test_the_walk_over_strikes_finds_the_lowest_value(book: dict[str, int]) -> N
         )
 
     # Payoffs are linear between strikes, so a grid that holds them all finds the minimum.
-    lowest = min(value(p * MICROS) for p in range(0, 401))
+    lowest = min(value(p * MICROS) for p in range(401))
     calls = sum(qty for c, qty in contracts if c.is_call)
     puts = sum(qty for c, qty in contracts if not c.is_call)
     if calls >= 0:

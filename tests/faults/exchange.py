@@ -82,7 +82,9 @@ class Exchange:
 
     def cancel(self, venue_order_id: str) -> None:
         """Ask for a cancel: refused for an order that is done, else pending until `settle_cancels`."""
-        order = self.orders[venue_order_id]
+        order = self.orders.get(venue_order_id)
+        if order is None:
+            raise VenueRejected("order not found", 40410000, 404)
         if order.status in TERMINAL:
             raise VenueRejected(f'order is already in "{order.status}" state', 42210000, 422)
         if order.status != "pending_cancel":
