@@ -89,8 +89,11 @@ def period(
             exponent = max(log_moment(p, tau, v0, kappa, theta, sigma, rho), 0.5 * variance * (a * a - 0.25))
             if exponent == math.inf:
                 break
-            best = min(best, (max(exponent, 0.0) - math.log(TOLERANCE)) / a)
-            a *= 1.25
+            bound = (max(exponent, 0.0) - math.log(TOLERANCE)) / a
+            if bound > best:  # in a, the bound falls and then rises
+                break
+            best = bound
+            a *= 1.4
         largest = max(largest, best)
     return reach + min(largest, 1e3)
 
