@@ -155,11 +155,11 @@ def _price(scratch: FloatArray, n: int) -> bool:
         s = scratch[VOLATILITY * BLOCK + i] * root_tau
         quotient = spot / strike
         inv_s = 1.0 / s
-        spot_pv = spot * exp(-dividend * tau)
-        strike_pv = strike * exp(-rate * tau)
         h = (log(quotient) + (rate - dividend) * tau) * inv_s
         d1 = h + 0.5 * s
         d2 = h - 0.5 * s
+        spot_pv = spot * exp(-dividend * tau)
+        strike_pv = strike * exp(-rate * tau)
         regular &= _holds(s, quotient, spot_pv + strike_pv, d1) & (tau > 0.0)
         vega_pv = spot_pv * (INV_SQRT_2PI * exp(-0.5 * d1 * d1))
         y1 = mills_ratio(abs(d1))

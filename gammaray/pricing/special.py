@@ -1,7 +1,8 @@
 """Exponential, logarithm and normal distribution without branches or calls to libm, so that loops over them vectorise.
 
 The compiler turns a loop over these functions into 256- or 512-bit code; a call to libm would keep it scalar at several times the
-cost. Errors are relative, measured against mpmath in tests/pricing/test_special.py:
+cost. Polynomials are summed as two interleaved chains, of even and of odd powers, which halves the time the processor waits for
+the next term. Errors are relative, measured against mpmath in tests/pricing/test_special.py:
 
 - `exp` 1 ulp, gradual underflow, `inf` above 709.78;
 - `log` 1 ulp for positive normal numbers, which is all it accepts;
@@ -88,17 +89,18 @@ def exp(x: float) -> float:
     n = float_bits(shifted) - _ROUND_BITS
     k = shifted - _ROUND
     r = fma(-k, _LN2_LOW, fma(-k, _LN2_HIGH, x))
-    p = 2.5110095611886237e-08
-    p = p * r + 2.7632715071632255e-07
-    p = p * r + 2.7557240761739257e-06
-    p = p * r + 2.4801485278370062e-05
-    p = p * r + 1.9841269890193705e-04
-    p = p * r + 1.3888888952505406e-03
-    p = p * r + 8.333333333319546e-03
-    p = p * r + 4.166666666648738e-02
-    p = p * r + 0.1666666666666668
-    p = p * r + 0.5000000000000019
-    p = r + r * r * p
+    z = r * r
+    even = 2.7632715071632255e-07
+    odd = 2.5110095611886237e-08
+    even = even * z + 2.4801485278370062e-05
+    odd = odd * z + 2.7557240761739257e-06
+    even = even * z + 1.3888888952505406e-03
+    odd = odd * z + 1.9841269890193705e-04
+    even = even * z + 4.166666666648738e-02
+    odd = odd * z + 8.333333333319546e-03
+    even = even * z + 0.5000000000000019
+    odd = odd * z + 0.1666666666666668
+    p = r + z * (odd * r + even)
     # Two steps of half the exponent, so that neither overflows where the result is subnormal or infinite.
     half = n >> 1
     return (1.0 + p) * bits_float((half + 1023) << 52) * bits_float((n - half + 1023) << 52)
@@ -131,31 +133,32 @@ def mills_ratio(u: float) -> float:
     A polynomial of degree 23 in (u − 5)/(u + 5) over 1 + u: Chebyshev interpolation in 60 digits, error of the fit 3e-17.
     """
     t = (u - 5.0) / (u + 5.0)
-    p = -9.998022408293537e-10
-    p = p * t - 7.077031841982783e-10
-    p = p * t + 1.1281645525139787e-08
-    p = p * t + 9.094218432472967e-09
-    p = p * t - 7.821049220473816e-08
-    p = p * t - 6.589393318333433e-08
-    p = p * t + 4.928894127636292e-07
-    p = p * t + 3.205488633868222e-07
-    p = p * t - 3.278088933274766e-06
-    p = p * t - 1.7633721137504226e-07
-    p = p * t + 2.2710081536644496e-05
-    p = p * t - 2.4805835828998953e-05
-    p = p * t - 1.3437445842160464e-04
-    p = p * t + 4.5704392266072e-04
-    p = p * t + 1.9530682704042314e-05
-    p = p * t - 4.2012903289861386e-03
-    p = p * t + 1.6348231274349995e-02
-    p = p * t - 3.802659218586716e-02
-    p = p * t + 6.150504584074597e-02
-    p = p * t - 6.617760077909461e-02
-    p = p * t + 2.507217930161707e-02
-    p = p * t + 7.778159886873764e-02
-    p = p * t - 0.2294875382521129
-    p = p * t + 1.1568486282918946
-    return p / (1.0 + u)
+    z = t * t
+    even = -7.077031841982783e-10
+    odd = -9.998022408293537e-10
+    even = even * z + 9.094218432472967e-09
+    odd = odd * z + 1.1281645525139787e-08
+    even = even * z - 6.589393318333433e-08
+    odd = odd * z - 7.821049220473816e-08
+    even = even * z + 3.205488633868222e-07
+    odd = odd * z + 4.928894127636292e-07
+    even = even * z - 1.7633721137504226e-07
+    odd = odd * z - 3.278088933274766e-06
+    even = even * z - 2.4805835828998953e-05
+    odd = odd * z + 2.2710081536644496e-05
+    even = even * z + 4.5704392266072e-04
+    odd = odd * z - 1.3437445842160464e-04
+    even = even * z - 4.2012903289861386e-03
+    odd = odd * z + 1.9530682704042314e-05
+    even = even * z - 3.802659218586716e-02
+    odd = odd * z + 1.6348231274349995e-02
+    even = even * z - 6.617760077909461e-02
+    odd = odd * z + 6.150504584074597e-02
+    even = even * z + 7.778159886873764e-02
+    odd = odd * z + 2.507217930161707e-02
+    even = even * z + 1.1568486282918946
+    odd = odd * z - 0.2294875382521129
+    return (odd * t + even) / (1.0 + u)
 
 
 @inlined
