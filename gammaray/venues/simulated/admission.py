@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import gcd
 
 from gammaray.types.clock import NANOS
@@ -11,15 +11,15 @@ from gammaray.types.instruments import OptionContract, is_occ
 from gammaray.types.money import CENT, format_micros
 from gammaray.venues.simulated.account import Account
 from gammaray.venues.simulated.board import Board
-from gammaray.venues.simulated.instruments import CASH_SETTLED, InstrumentTable, instrument_id
+from gammaray.venues.simulated.buying_power import BuyingPower
+from gammaray.venues.simulated.instruments import CASH_SETTLED, InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
 from gammaray.venues.simulated.margin import Holding, option_margin, uncovered_legs
+from gammaray.venues.simulated.market_status import MarketStatus
 from gammaray.venues.simulated.model import ExchangeOrder, ExchangeReject, ExchangeSettings, Ticket
 from gammaray.venues.simulated.packages import PackageLeg
+from gammaray.venues.simulated.refusals import business_error, forbidden, syntax_error
 
-_SYNTAX = 40010001
-_BUSINESS = 42210000
-_FORBIDDEN = 40310000
 _OPENING_CUTOFF_NS = 30 * 60 * NANOS
 
 _OPTION_TIFS = frozenset({"day", "gtc"})
@@ -53,32 +53,8 @@ class Admission:
     unit_reserve: int
 
 
-@dataclass(slots=True)
-class MarketStatus:
-    """What the checks need to know about the time. listed: rows of the contracts that trade in this session."""
-
-    now_ns: int = 0
-    is_open: bool = False
-    listed: frozenset[int] = field(default_factory=frozenset)
-
-
-def syntax_error(message: str) -> ExchangeReject:
-    """HTTP 422, field validation."""
-    return ExchangeReject(422, _SYNTAX, message)
-
-
-def business_error(message: str) -> ExchangeReject:
-    """HTTP 422, business validation."""
-    return ExchangeReject(422, _BUSINESS, message)
-
-
-def forbidden(message: str, **details: str) -> ExchangeReject:
-    """HTTP 403."""
-    return ExchangeReject(403, _FORBIDDEN, message, **details)
-
-
 class OrderAdmission:
-    """Checks tickets against the account as it is, and holds what open orders have reserved."""
+    """Checks tickets against the account as it is."""
 
     def __init__(
         self,
@@ -87,6 +63,7 @@ class OrderAdmission:
         board: Board,
         ledger: Ledger,
         account: Account,
+        power: BuyingPower,
         status: MarketStatus,
     ) -> None:
         self._settings = settings
@@ -94,14 +71,8 @@ class OrderAdmission:
         self._board = board
         self._ledger = ledger
         self._account = account
+        self._power = power
         self._status = status
-        self.unit_reserves: dict[str, int] = {}
-
-    def reserved(self, working: Sequence[ExchangeOrder], *, but: str = "") -> int:
-        """Options buying power that working orders hold (`but` one of them)."""
-        return sum(
-            self.unit_reserves.get(order.order_id, 0) * order.leaves_qty for order in working if order.order_id != but
-        )
 
     def admit(
         self, ticket: Ticket, working: Sequence[ExchangeOrder], *, replacing: ExchangeOrder | None = None
@@ -138,8 +109,6 @@ class OrderAdmission:
             raise syntax_error(f"{ticket.order_type} orders must not have a limit price")
         if (ticket.order_type in STOP_TYPES) != (ticket.stop_price is not None):
             raise syntax_error("stop orders, and no others, require a stop price")
-
-    # -- packages --------------------------------------------------------------------------------------------------------
 
     def _admit_package(self, ticket: Ticket, working: Sequence[ExchangeOrder]) -> Admission:
         legs = ticket.legs
@@ -196,9 +165,9 @@ class OrderAdmission:
         if len(opening) == len(admitted):
             reserve = option_margin(signed).requirement + net * multiplier
         else:
-            reserve = self._incremental(signed, ticket.qty) + net * multiplier
+            reserve = self._power.incremental_requirement(signed, ticket.qty) + net * multiplier
         reserve = max(reserve, 0)
-        self._check_options_buying_power(reserve * ticket.qty, working)
+        self._power.check(reserve * ticket.qty, working)
         return Admission(tuple(admitted), reserve)
 
     def _check_package_coverage(
@@ -211,9 +180,7 @@ class OrderAdmission:
             if naked:
                 raise forbidden("account not eligible to trade uncovered option contracts")
             return
-        self._check_coverage_after([_signed(c, leg, qty) for c, leg in zip(contracts, legs, strict=True)])
-
-    # -- single options --------------------------------------------------------------------------------------------------
+        self._power.check_coverage_after([_signed(c, leg, qty) for c, leg in zip(contracts, legs, strict=True)])
 
     def _admit_option(self, ticket: Ticket, known: int | None, working: Sequence[ExchangeOrder]) -> Admission:
         if ticket.order_type not in _ORDER_TYPES:
@@ -247,44 +214,23 @@ class OrderAdmission:
         premium = price * contract.multiplier
         if intent == "buy_to_open":
             self._require_level(2)
-            self._check_options_buying_power(premium * ticket.qty, working)
+            self._power.check(premium * ticket.qty, working)
             return premium
         if intent == "sell_to_open":
             self._require_level(1)
             if contract.is_call:
-                self._check_covered_call(contract, ticket.qty, working)
+                self._power.check_covered_call(contract, ticket.qty, working)
                 return 0
             cost = contract.strike_micros * contract.multiplier
-            self._check_options_buying_power(cost * ticket.qty, working, "for cash-secured put")
+            self._power.check(cost * ticket.qty, working, "for cash-secured put")
             return cost
         unit = (contract, 1 if is_buy else -1)
         if not is_buy:
-            self._check_coverage_after([(contract, -ticket.qty)])
+            self._power.check_coverage_after([(contract, -ticket.qty)])
             premium = -premium
-        reserve = max(premium + self._incremental([unit], ticket.qty), 0)
-        self._check_options_buying_power(reserve * ticket.qty, working)
+        reserve = max(premium + self._power.incremental_requirement([unit], ticket.qty), 0)
+        self._power.check(reserve * ticket.qty, working)
         return reserve
-
-    def _check_covered_call(self, contract: OptionContract, qty: int, working: Sequence[ExchangeOrder]) -> None:
-        held = self._account.shares().get(contract.underlying, 0)
-        used = self._account.margin().shares_used.get(contract.underlying, 0)
-        for order in working:
-            other = self._table.contracts[self._table.row_of[order.symbol]] if order.symbol else None
-            if order.position_intent == "sell_to_open" and other is not None and other.is_call:
-                used += order.leaves_qty * other.multiplier if other.underlying == contract.underlying else 0
-            if order.symbol == contract.underlying and order.side == "sell":
-                used += order.leaves_qty
-        free, required = max(held - used, 0), qty * contract.multiplier
-        if free < required:
-            raise forbidden(
-                f"insufficient underlying qty available for covered call (required: {required}, available: {free})",
-                available_qty=str(free),
-                required_qty=str(required),
-                symbol=contract.symbol,
-                underlying_asset_id=instrument_id(contract.underlying),
-            )
-
-    # -- equities --------------------------------------------------------------------------------------------------------
 
     def _admit_equity(self, ticket: Ticket, row: int, working: Sequence[ExchangeOrder]) -> Admission:
         if ticket.order_type not in _ORDER_TYPES | STOP_TYPES:
@@ -316,7 +262,7 @@ class OrderAdmission:
         else:
             price = ticket.limit_price or max(ticket.stop_price or 0, touch)
         reserve = -(-price // self._settings.multiplier)
-        figures = self._account.figures(self.reserved(working))
+        figures = self._account.figures(self._power.reserved(working))
         if reserve * ticket.qty > figures.options_buying_power:
             raise forbidden(
                 "insufficient buying power",
@@ -357,8 +303,6 @@ class OrderAdmission:
                     reject_reason=reason,
                     existing_order_id=order.order_id,
                 )
-
-    # -- shared ----------------------------------------------------------------------------------------------------------
 
     def _tradable(self, symbol: str, row: int | None) -> tuple[int, OptionContract]:
         contract = None if row is None else self._table.contracts[row]
@@ -438,31 +382,6 @@ class OrderAdmission:
         if level == 3:
             raise forbidden("account not eligible to trade option spreads or uncovered contracts")
         raise forbidden("account not eligible to trade long option contracts")
-
-    def _check_coverage_after(self, traded: Sequence[Holding]) -> None:
-        """The positions after the order leave no short call alone that is covered now, and no short put beyond what cash secures."""
-        before = option_margin(self._account.holdings(), self._account.shares())
-        after = option_margin([*self._account.holdings(), *traded], self._account.shares())
-        if sum(qty for _, qty in after.uncovered) > sum(qty for _, qty in before.uncovered):
-            raise forbidden("account not eligible to trade uncovered option contracts")
-
-    def _incremental(self, unit: Sequence[Holding], qty: int) -> int:
-        """Change of the requirement per unit, rounded up, when `qty` units are added to the positions."""
-        holdings, shares = self._account.holdings(), self._account.shares()
-        before = option_margin(holdings, shares).requirement
-        after = option_margin([*holdings, *((c, q * qty) for c, q in unit)], shares).requirement
-        return -(-(after - before) // qty)
-
-    def _check_options_buying_power(self, required: int, working: Sequence[ExchangeOrder], purpose: str = "") -> None:
-        available = self._account.figures(self.reserved(working)).options_buying_power
-        if required <= available:
-            return
-        words = f"insufficient options buying power{' ' + purpose if purpose else ''}"
-        raise forbidden(
-            f"{words} (required: {format_micros(required)}, available: {format_micros(available)})",
-            cost_basis=format_micros(required),
-            options_buying_power=format_micros(available),
-        )
 
 
 def _signed(contract: OptionContract, leg: AdmittedLeg, qty: int) -> Holding:

@@ -10,23 +10,24 @@ import numpy as np
 
 from gammaray.venues.protocol import Bar
 from gammaray.venues.simulated.account import Account
-from gammaray.venues.simulated.admission import MarketStatus, OrderAdmission, forbidden
+from gammaray.venues.simulated.admission import OrderAdmission
 from gammaray.venues.simulated.api import ListedContract, Quote
 from gammaray.venues.simulated.bars import contract_bars, new_york_day, underlying_bars
 from gammaray.venues.simulated.board import Board
 from gammaray.venues.simulated.books import Books
+from gammaray.venues.simulated.buying_power import BuyingPower
 from gammaray.venues.simulated.executions import Executions
 from gammaray.venues.simulated.expiry import OptionEvents
 from gammaray.venues.simulated.fees import DEFAULT_SCHEDULE, FeeMeter, FeeRates
 from gammaray.venues.simulated.instruments import instrument_id
 from gammaray.venues.simulated.ledger import Ledger
+from gammaray.venues.simulated.market_status import MarketStatus
 from gammaray.venues.simulated.model import (
     AccountFigures,
     ExchangeActivity,
     ExchangeEvent,
     ExchangeOrder,
     ExchangePosition,
-    ExchangeReject,
     ExchangeSettings,
     Published,
     Ticket,
@@ -34,6 +35,7 @@ from gammaray.venues.simulated.model import (
 from gammaray.venues.simulated.order_entry import OrderEntry
 from gammaray.venues.simulated.publication import Publication
 from gammaray.venues.simulated.records import Records
+from gammaray.venues.simulated.refusals import forbidden, not_found
 from gammaray.venues.simulated.scenario.paths import midnight_ns
 from gammaray.venues.simulated.scenario.protocol import Phase, Scenario
 from gammaray.venues.simulated.session import SessionStep
@@ -73,7 +75,10 @@ class Exchange:
         self.fees = FeeMeter(schedule if charged else ())
         self.records = Records()
         self.accounting = Account(self.settings, table, self.board, self.ledger, self.fees)
-        self.admission = OrderAdmission(self.settings, table, self.board, self.ledger, self.accounting, self.status)
+        self.power = BuyingPower(table, self.accounting)
+        admission = OrderAdmission(
+            self.settings, table, self.board, self.ledger, self.accounting, self.power, self.status
+        )
         executions = Executions(table, self.board, self.ledger, self.fees, self.records, self.tape, self.status)
         self.entry = OrderEntry(
             table,
@@ -82,7 +87,8 @@ class Exchange:
             self.records,
             self.ledger,
             executions,
-            self.admission,
+            admission,
+            self.power,
             self.status,
             self.is_halted,
         )
@@ -92,8 +98,6 @@ class Exchange:
         self.step = -1
         self._stepper = SessionStep(self)
         self.list_session(0)
-
-    # -- time ------------------------------------------------------------------------------------------------------------
 
     def clock_ns(self) -> int:
         """Exchange time."""
@@ -132,8 +136,6 @@ class Exchange:
             return midnight_ns(new_york_day(now_ns + _DAY_NS))
         return now_ns
 
-    # -- orders ----------------------------------------------------------------------------------------------------------
-
     def submit(self, ticket: Ticket) -> ExchangeOrder:
         """Accept an order or raise ExchangeReject."""
         return self.entry.submit(ticket)
@@ -168,7 +170,7 @@ class Exchange:
         """An order by the client's id. Raises ExchangeReject 404."""
         order = self.records.by_client_id.get(client_order_id)
         if order is None:
-            raise ExchangeReject(404, 40410000, f"order not found for {client_order_id}")
+            raise not_found(f"order not found for {client_order_id}")
         return order
 
     def orders(self) -> Sequence[ExchangeOrder]:
@@ -183,15 +185,13 @@ class Exchange:
         """Number of the newest event."""
         return self.records.last_event_id
 
-    # -- account ---------------------------------------------------------------------------------------------------------
-
     def positions(self) -> Sequence[ExchangePosition]:
         """Open positions by symbol."""
         return self.ledger.positions()
 
     def account(self) -> AccountFigures:
         """The account's figures."""
-        return self.accounting.figures(self.admission.reserved(self.entry.working))
+        return self.accounting.figures(self.power.reserved(self.entry.working))
 
     def activities(self) -> Sequence[ExchangeActivity]:
         """Rows visible now."""
@@ -203,6 +203,7 @@ class Exchange:
         if self._is_between_close_and_midnight():
             raise forbidden("exercise requests are not accepted after market close until midnight")
         self.option_events.exercise(symbol)
+        self.entry.cancel_unbacked(symbol)
 
     def do_not_exercise(self, symbol: str) -> None:
         """Let a long position lapse today."""
@@ -215,8 +216,6 @@ class Exchange:
         calendar = self.scenario.calendar
         return calendar.is_session(day) and self.status.now_ns >= calendar.session(day).close_ns
 
-    # -- market ----------------------------------------------------------------------------------------------------------
-
     def underlyings(self) -> tuple[str, ...]:
         """Underlyings traded here."""
         return self.table.underlyings
@@ -224,7 +223,7 @@ class Exchange:
     def listed(self, underlying: str) -> Sequence[ListedContract]:
         """Contracts listed now, and those that expired on the current day."""
         if underlying not in self.table.underlyings:
-            raise ExchangeReject(404, 40410000, f"asset not found for {underlying}")
+            raise not_found(f"asset not found for {underlying}")
         wanted = self.table.row_of[underlying]
         rows = self.scenario.listed_rows(max(self.step, 0))
         return [self._listed_contract(int(row)) for row in rows if self.table.underlying_row(int(row)) == wanted]
@@ -235,7 +234,7 @@ class Exchange:
         if row is None:
             row = self.table.row_of_id(symbol_or_id)
         if row is None or self.table.contracts[row] is None:
-            raise ExchangeReject(404, 40410000, f"option contract {symbol_or_id} not found")
+            raise not_found(f"option contract {symbol_or_id} not found")
         return self._listed_contract(row)
 
     def _listed_contract(self, row: int) -> ListedContract:
@@ -254,7 +253,7 @@ class Exchange:
     def _row(self, symbol: str) -> int:
         row = self.table.row_of.get(symbol)
         if row is None:
-            raise ExchangeReject(404, 40410000, f"asset not found for {symbol}")
+            raise not_found(f"asset not found for {symbol}")
         return row
 
     def quote(self, symbol: str) -> Quote | None:
@@ -286,16 +285,15 @@ class Exchange:
         sessions = self.scenario.calendar.sessions
         return [(s.day, s.open_ns, s.close_ns) for s in sessions if first <= s.day <= last]
 
-    # -- administration --------------------------------------------------------------------------------------------------
-
     def assign(self, symbol: str, qty: int) -> None:
         """Assign some of our short contracts now."""
         self.option_events.assign(symbol, qty)
+        self.entry.cancel_unbacked(symbol)
 
     def pay_dividend(self, underlying: str, amount: int) -> None:
         """Pay a cash dividend of `amount` micro-dollars a share now. Raises ExchangeReject 404 for what is not an underlying."""
         if underlying not in self.table.underlyings:
-            raise ExchangeReject(404, 40410000, f"asset not found for {underlying}")
+            raise not_found(f"asset not found for {underlying}")
         self.option_events.pay_dividend(underlying, amount)
 
     def halt(self, symbol: str) -> None:
@@ -324,8 +322,6 @@ class Exchange:
         """Rows under a halt."""
         rows = [row for row in (*range(len(self.table.underlyings)), *self.status.listed) if self.is_halted(row)]
         return np.array(sorted(rows), dtype=np.int64)
-
-    # -- state -----------------------------------------------------------------------------------------------------------
 
     def state(self) -> bytes:
         """The whole state as msgpack."""

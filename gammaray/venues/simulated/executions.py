@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from gammaray.types.calendar import NEW_YORK
 from gammaray.types.clock import to_datetime
 from gammaray.types.money import CENT
-from gammaray.venues.simulated.admission import MarketStatus
 from gammaray.venues.simulated.board import Board
 from gammaray.venues.simulated.fees import FeeMeter
 from gammaray.venues.simulated.instruments import InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
+from gammaray.venues.simulated.market_status import MarketStatus
 from gammaray.venues.simulated.model import ExchangeExecution, ExchangeOrder
 from gammaray.venues.simulated.packages import PackageLeg, PackageMatch, net_cents
 from gammaray.venues.simulated.records import Records, record_number

@@ -7,12 +7,12 @@ from datetime import date
 
 from gammaray.types.instruments import ExerciseStyle, OptionContract
 from gammaray.types.money import CENT, format_micros
-from gammaray.venues.simulated.admission import MarketStatus, forbidden
 from gammaray.venues.simulated.instruments import CASH_SETTLED, InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
 from gammaray.venues.simulated.margin import intrinsic_micros
-from gammaray.venues.simulated.model import ExchangeReject
+from gammaray.venues.simulated.market_status import MarketStatus
 from gammaray.venues.simulated.records import Records
+from gammaray.venues.simulated.refusals import forbidden, not_found, short_position
 
 
 class OptionEvents:
@@ -57,7 +57,7 @@ class OptionEvents:
         if contract.exercise_style is ExerciseStyle.EUROPEAN:
             raise forbidden("european options cannot be exercised before expiration")
         if held < 0:
-            raise ExchangeReject(403, 40310001, "unable to exercise a short position")
+            raise short_position("unable to exercise a short position")
         if symbol in self.do_not_exercise:
             raise forbidden("position is marked do-not-exercise")
         need = contract.strike_micros * contract.multiplier * held
@@ -76,7 +76,7 @@ class OptionEvents:
         """Let a long position that expires today lapse even when it ends in the money. Raises ExchangeReject."""
         contract, held = self._held(symbol)
         if held < 0:
-            raise ExchangeReject(403, 40310001, "do-not-exercise applies to long positions only")
+            raise short_position("do-not-exercise applies to long positions only")
         if contract.expiration != day:
             raise forbidden("do-not-exercise requests are accepted on the expiration day only")
         self.do_not_exercise.add(symbol)
@@ -101,7 +101,7 @@ class OptionEvents:
         contract = self._contract(symbol)
         held = self._ledger.signed_qty(symbol)
         if contract is None or not held:
-            raise ExchangeReject(404, 40410000, "position does not exist")
+            raise not_found("position does not exist")
         return contract, held
 
     def _contract(self, symbol: str) -> OptionContract | None:

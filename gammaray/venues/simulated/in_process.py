@@ -57,8 +57,6 @@ class InProcessVenue:
         self._published.extend(published)
         return published
 
-    # -- trading ---------------------------------------------------------------------------------------------------------
-
     def submit(self, request: OrderRequest) -> VenueOrder:
         """Send an order. Raises VenueRejected, and VenueAmbiguous for an id that the exchange has already."""
         try:
@@ -160,8 +158,6 @@ class InProcessVenue:
     def stream_gap(self) -> bool:
         """Never: nothing lies between the exchange and the caller."""
         return False
-
-    # -- market data -----------------------------------------------------------------------------------------------------
 
     def contracts(self, underlying: str, *, first: date, last: date) -> list[OptionContract]:
         """Active contracts with expirations from `first` to `last`."""

@@ -11,20 +11,20 @@ from gammaray.venues.simulated.admission import (
     STOP_TYPES,
     Admission,
     AdmittedLeg,
-    MarketStatus,
     OrderAdmission,
-    business_error,
-    syntax_error,
 )
 from gammaray.venues.simulated.board import Board
 from gammaray.venues.simulated.books import Books, RestingOrder
+from gammaray.venues.simulated.buying_power import BuyingPower
 from gammaray.venues.simulated.executions import Executions
 from gammaray.venues.simulated.instruments import InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
+from gammaray.venues.simulated.market_status import MarketStatus
 from gammaray.venues.simulated.matching import Match, match_arrival, queue_position
-from gammaray.venues.simulated.model import ExchangeOrder, ExchangeReject, Ticket, TicketLeg
+from gammaray.venues.simulated.model import ExchangeOrder, Ticket, TicketLeg
 from gammaray.venues.simulated.packages import PackageLeg, match_inside, match_natural
 from gammaray.venues.simulated.records import Records, copy_order, record_number
+from gammaray.venues.simulated.refusals import business_error, not_found, syntax_error
 
 _NOT_REPLACEABLE = frozenset({"accepted", "pending_new", "pending_cancel", "pending_replace"})
 
@@ -41,6 +41,7 @@ class OrderEntry:
         ledger: Ledger,
         executions: Executions,
         admission: OrderAdmission,
+        power: BuyingPower,
         status: MarketStatus,
         is_halted: Callable[[int], bool],
     ) -> None:
@@ -51,6 +52,7 @@ class OrderEntry:
         self._ledger = ledger
         self._executions = executions
         self._admission = admission
+        self._power = power
         self._status = status
         self._is_halted = is_halted
 
@@ -58,8 +60,6 @@ class OrderEntry:
     def working(self) -> list[ExchangeOrder]:
         """Open orders, oldest first."""
         return list(self._records.working.values())
-
-    # -- requests --------------------------------------------------------------------------------------------------------
 
     def submit(self, ticket: Ticket) -> ExchangeOrder:
         """Accept an order or raise ExchangeReject. Returns it as it was accepted; what it matched at once comes as events."""
@@ -149,7 +149,7 @@ class OrderEntry:
         """An order or leg by id. Raises ExchangeReject 404."""
         order = self._records.orders.get(order_id)
         if order is None:
-            raise ExchangeReject(404, 40410000, f"order not found for {order_id}")
+            raise not_found(f"order not found for {order_id}")
         return order
 
     def _create(self, ticket: Ticket, admission: Admission, replaces: ExchangeOrder | None) -> ExchangeOrder:
@@ -202,10 +202,8 @@ class OrderEntry:
                 for leg in admission.legs
             ]
         self._records.add_order(order)
-        self._admission.unit_reserves[order_id] = admission.unit_reserve
+        self._power.unit_reserves[order_id] = admission.unit_reserve
         return order
-
-    # -- matching --------------------------------------------------------------------------------------------------------
 
     def route(self, order: ExchangeOrder) -> None:
         """Bring an accepted order to the market: it becomes `new`, matches what it can, and the rest stays by its time in force."""
@@ -292,7 +290,21 @@ class OrderEntry:
             for leg in order.legs
         ]
 
-    # -- ends ------------------------------------------------------------------------------------------------------------
+    def cancel_unbacked(self, symbol: str) -> None:
+        """After exercise or assignment: cancel orders that would close more of an option than is left, newest first."""
+        held = abs(self._ledger.signed_qty(symbol))
+        closing = [
+            (order, leg.leaves_qty)
+            for order in self.working
+            for leg in order.legs or [order]
+            if leg.symbol == symbol and leg.position_intent.endswith("close")
+        ]
+        excess = sum(qty for _, qty in closing) - held
+        for order, qty in reversed(closing):
+            if excess <= 0:
+                break
+            self._end(order, "canceled")
+            excess -= qty
 
     def expire_day_orders(self) -> None:
         """At the close: day orders end; so do orders in contracts that have stopped trading."""
@@ -305,7 +317,7 @@ class OrderEntry:
 
     def _leave_book(self, order: ExchangeOrder) -> None:
         self._books.remove(order.order_id)
-        self._admission.unit_reserves.pop(order.order_id, None)
+        self._power.unit_reserves.pop(order.order_id, None)
 
     def _end(self, order: ExchangeOrder, status: str) -> None:
         """Cancel or expire an order and its legs, with the event of that name."""

@@ -42,7 +42,7 @@ def pack_state(exchange: Exchange) -> bytes:
         "account": [account.last_equity, account.last_maintenance_margin],
         "halts": sorted(exchange.halts),
         "do_not_exercise": sorted(exchange.option_events.do_not_exercise),
-        "reserves": exchange.admission.unit_reserves,
+        "reserves": exchange.power.unit_reserves,
         "numbers": [records.last_number, records.last_event_id],
         "orders": [_order_values(order) for order in records.parents],
         "activities": [_values(row) for row in records.activities],
@@ -78,7 +78,7 @@ def unpack_state(exchange: Exchange, data: bytes) -> None:
     exchange.accounting.last_equity, exchange.accounting.last_maintenance_margin = state["account"]
     exchange.halts.update(state["halts"])
     exchange.option_events.do_not_exercise = set(state["do_not_exercise"])
-    exchange.admission.unit_reserves.update(state["reserves"])
+    exchange.power.unit_reserves.update(state["reserves"])
     _restore_records(exchange.records, state)
     for order_id, row, entry, cents, ahead in state["resting"]:
         exchange.books.add(RestingOrder(exchange.records.orders[order_id], row, entry, cents, ahead))

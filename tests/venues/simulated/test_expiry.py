@@ -170,3 +170,12 @@ def test_a_dividend_is_paid_to_long_and_by_short_positions(market, step, order) 
         m.exchange.pay_dividend("SPY", 1_351_000)
         assert m.cash - before == sign * 30 * 1_351_000
         assert rows(m) == [("DIV", "SPY", 0, 1_351_000, sign * 30 * 1_351_000)]
+
+
+def test_assignment_cancels_orders_that_would_close_what_is_gone(held, occ, order) -> None:
+    m = held(25_000, ("sell", "P", 260, 3), run=False)
+    first = m.exchange.submit(order("buy", occ("P", 260), 1, 50))
+    second = m.exchange.submit(order("buy", occ("P", 260), 2, 51))
+    m.exchange.assign(occ("P", 260), 1)
+    assert m.exchange.order(second.order_id).status == "canceled"
+    assert m.exchange.order(first.order_id).is_open
