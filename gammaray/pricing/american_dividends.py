@@ -24,6 +24,7 @@ Dividends = Sequence[tuple[float, float]]
 
 _GRIDS: dict[str, tuple[int, int]] = {"fast": (100, 50), "accurate": (320, 160), "high": (1200, 600)}
 WIDTH = 6.0  # standard deviations of the log spot on either side
+LARGEST_REACH = 60.0  # of the log spot
 SMALLEST_DEVIATION = 1e-4  # of the log spot, below which an option is worth its best discounted exercise value
 _START_STEPS = 2  # full steps taken as twice as many implicit half steps
 
@@ -64,13 +65,17 @@ def evaluate_with_dividends(
     out = np.empty((3, sign.size))
     regular = (spot > 0.0) & (strike > 0.0) & (volatility * np.sqrt(tau) > SMALLEST_DEVIATION)
     counts = np.searchsorted(times, tau, side="right")
-    # Options of one block share the number of steps of each interval: those of like expiry are put together.
-    rows = np.flatnonzero(regular)
-    rows = rows[np.argsort(tau[rows], kind="stable")]
-    _, _, _, _, grid_rate, grid_volatility, grid_yield = columns if grid_columns is None else grid_columns
     points, steps = _GRIDS[accuracy]
+    # Options of one block share the number of steps of each interval: those of one schedule are put together.
+    rows = np.flatnonzero(regular)
+    schedules, group = np.unique(step_schedules(tau[rows], times, steps // 2), axis=0, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    rows, group = rows[order], group[order]
+    _, _, _, _, grid_rate, grid_volatility, grid_yield = columns if grid_columns is None else grid_columns
     price_blocks(
         rows,
+        group,
+        schedules,
         counts,
         sign,
         spot,
@@ -85,13 +90,25 @@ def evaluate_with_dividends(
         times,
         amounts,
         points,
-        steps,
         out,
     )
     for row in np.flatnonzero(~regular):
         option = (float(c[row]) for c in (sign, spot, strike, tau, rate, dividend_yield))
         out[:, row] = deterministic(tuple(option), times[: counts[row]], amounts[: counts[row]])
     return out
+
+
+def step_schedules(tau: FloatArray, times: FloatArray, steps: int) -> NDArray[np.intp]:
+    """Time steps between ex-dates of the coarser grid, shape (n, ex-dates + 1), a share of `steps` by length.
+
+    They are rounded up to quarters of an octave, so that options of nearby expiry have the same, and none where an interval is empty.
+    """
+    ends = np.minimum(np.append(times, np.inf), tau[:, None])
+    lengths = np.diff(ends, axis=1, prepend=0.0)
+    wanted = np.maximum(lengths / tau[:, None] * steps, _START_STEPS)
+    octave = np.exp2(np.floor(np.log2(wanted)) - 2.0)
+    rounded = np.ceil(np.ceil(wanted / octave) * octave)
+    return np.where(lengths > 0.0, rounded, 0.0).astype(np.intp)
 
 
 def deterministic(option: tuple[float, ...], times: FloatArray, amounts: FloatArray) -> tuple[float, float, float]:
@@ -123,6 +140,8 @@ def deterministic(option: tuple[float, ...], times: FloatArray, amounts: FloatAr
 @kernel
 def price_blocks(
     rows: NDArray[np.intp],
+    group: NDArray[np.intp],
+    schedules: NDArray[np.intp],
     counts: NDArray[np.intp],
     sign: FloatArray,
     spot: FloatArray,
@@ -137,10 +156,9 @@ def price_blocks(
     times: FloatArray,
     amounts: FloatArray,
     points: int,
-    steps: int,
     out: FloatArray,
 ) -> None:
-    """Blocks of up to `LANES` of the rows with as many dividends each, by two grids and their extrapolation, into `out`."""
+    """Blocks of up to `LANES` rows of one schedule, by two grids and their extrapolation, into `out`."""
     lanes = np.empty((10, LANES))
     fine = np.empty((3, LANES))
     coarse = np.empty((3, LANES))
@@ -148,7 +166,7 @@ def price_blocks(
     first = 0
     while first < rows.size:
         filled = 1
-        while first + filled < rows.size and filled < LANES and counts[rows[first + filled]] == counts[rows[first]]:
+        while first + filled < rows.size and filled < LANES and group[first + filled] == group[first]:
             filled += 1
         for k in range(LANES):
             row = rows[first + min(k, filled - 1)]
@@ -163,8 +181,9 @@ def price_blocks(
             lanes[8, k] = grid_volatility[row]
             lanes[9, k] = grid_yield[row]
         count = counts[rows[first]]
-        roll_back(lanes, times[:count], amounts[:count], points, steps, work, fine)
-        roll_back(lanes, times[:count], amounts[:count], points // 2, steps // 2, work, coarse)
+        schedule = schedules[group[first]]
+        roll_back(lanes, times[:count], amounts[:count], points, 2 * schedule, work, fine)
+        roll_back(lanes, times[:count], amounts[:count], points // 2, schedule, work, coarse)
         for k in range(filled):
             row = rows[first + k]
             for item in range(3):
@@ -184,7 +203,7 @@ def roll_back(
     times: FloatArray,
     amounts: FloatArray,
     points: int,
-    steps: int,
+    schedule: NDArray[np.intp],
     work: FloatArray,
     result: FloatArray,
 ) -> None:
@@ -204,24 +223,12 @@ def roll_back(
         lay_grid(lanes, k, times, amounts, points, origin, spacing)
         sign, strike, step = lanes[0, k], lanes[2, k], spacing[k]
         for i in range(points):
-            level = math.exp(origin[k] + i * step)
-            payoff[i, k] = sign * (level - strike)
-            value[i, k] = max(payoff[i, k], 0.0)
-            # The payoff of the cell that the strike cuts is averaged over the cell.
-            half = 0.5 * abs(step)
-            offset = origin[k] + i * step - math.log(strike)
-            if abs(offset) < half:
-                low, high = (0.0, offset + half) if sign > 0.0 else (offset - half, 0.0)
-                value[i, k] = sign * strike * (math.exp(high) - math.exp(low) - (high - low)) / (2.0 * half)
-            payoff[i, k] = max(payoff[i, k], 0.0)
+            payoff[i, k] = max(sign * (math.exp(origin[k] + i * step) - strike), 0.0)
+            value[i, k] = payoff[i, k]
     for event in range(times.size, -1, -1):
         begin = times[event - 1] if event > 0 else 0.0
-        share = 0.0
-        for k in range(LANES):
-            end = times[event] if event < times.size else lanes[3, k]
-            share = max(share, (end - begin) / lanes[3, k])
-        if share > 0.0:
-            count = max(math.ceil(share * steps), 2 * _START_STEPS)
+        count = schedule[event]
+        if count > 0:
             for k in range(LANES):
                 end = times[event] if event < times.size else lanes[3, k]
                 half_step = 0.5 * (end - begin) / count
@@ -268,12 +275,12 @@ def lay_grid(
     paid = 0.0
     for j in range(times.size):
         paid += amounts[j] * math.exp(-rate * times[j])
-    reach = WIDTH * volatility * math.sqrt(tau)
-    drift = (rate - lanes[9, k] - 0.5 * volatility * volatility) * tau
+    reach = min(WIDTH * volatility * math.sqrt(tau), LARGEST_REACH)
+    drift = min(max((rate - lanes[9, k] - 0.5 * volatility * volatility) * tau, -LARGEST_REACH), LARGEST_REACH)
     low = math.log(spot) + math.log(max(1.0 - paid / spot, 0.1)) - reach + min(drift, 0.0)
     high = math.log(spot) + reach + max(drift, 0.0)
     step = (high - low) / (points - 1)
-    # The strike, where it is on the grid, half-way between two points.
+    # The strike half-way between two points, where the kink of the payoff does least harm.
     offset = (math.log(lanes[2, k]) - low) / step - 0.5
     low += (offset - math.floor(offset)) * step
     origin[k] = low if sign < 0.0 else low + (points - 1) * step
