@@ -9,6 +9,7 @@ from datetime import date, datetime, time
 import numpy as np
 from numpy.typing import NDArray
 
+from gammaray.market.arbitrage import ChainPairs, arbitrage_flags
 from gammaray.market.columns import FeedCounts, QuoteColumns, Quotes, RowLookup
 from gammaray.market.quality import QualityCounts, QualitySettings, bound_flags, jump_flags, side_flags, stale_flags
 from gammaray.market.slices import surface_slices
@@ -79,7 +80,7 @@ class ChainState:
         self._calendar = calendar
         self._expiry_ns: dict[date, int] = {}
         self._table = ContractTable((), np.empty(0, np.int64))
-        self._partner: NDArray[np.int64] = np.empty(0, np.int64)
+        self._pairs = ChainPairs(self._table)
         self._quotes = QuoteColumns(1)
         self._lookup = RowLookup({underlying: 0})
         self._previous: ChainSnapshot | None = None
@@ -157,12 +158,14 @@ class ChainState:
         quality[~quotes.confirmed[:n] | (is_mute or not has_spot)] |= np.uint8(Quality.STALE)
         mid = 0.5 * (bid + ask)
         if has_spot:
-            quality |= self._jumps(mid, ask - bid, quality == 0, spot, tau)
+            quality |= self._jumps(now_ns, mid, ask - bid, quality == 0, spot, tau)
             surface = self._fit(bid, ask, quality == 0, spot, tau)
             discount, forward = self._carry(surface, spot, tau)
-            quality |= bound_flags(
-                bid, ask, table.is_call, table.strike, spot, discount, forward, settings.quality.bounds_tolerance
-            )
+            tolerance = settings.quality.bounds_tolerance
+            quality |= bound_flags(bid, ask, table.is_call, table.strike, spot, discount, forward, tolerance)
+            usable = quality == 0
+            tolerance += settings.quality.parity_tolerance * spot
+            quality |= arbitrage_flags(bid, ask, usable, table, self._pairs, spot, discount, forward, tolerance)
         else:
             surface, discount, forward = None, np.ones(n), np.full(n, np.nan)
 
@@ -245,10 +248,10 @@ class ChainState:
         return discount[inverse], forward[inverse]
 
     def _jumps(
-        self, mid: FloatArray, spread: FloatArray, usable: NDArray[np.bool_], spot: float, tau: FloatArray
+        self, now_ns: int, mid: FloatArray, spread: FloatArray, usable: NDArray[np.bool_], spot: float, tau: FloatArray
     ) -> NDArray[np.uint8]:
-        previous = self._previous
-        if previous is None or not previous.surface or len(self._table) == 0:
+        previous, recent = self._previous, self.settings.quality.jump_within_s * NANOS
+        if previous is None or not previous.surface or now_ns - previous.ts_ns > recent or len(self._table) == 0:
             return np.zeros(mid.shape, np.uint8)
         volatility = _aligned(previous, self._table, previous.implied_volatility)
         known = np.flatnonzero(usable & np.isfinite(volatility))
@@ -296,7 +299,7 @@ class ChainState:
             model_price = price(table.is_call, spot, table.strike, tau, rate, fitted, dividend_yield)
         # The price of an in-the-money contract says little about volatility: its out-of-the-money partner says more.
         is_in = (table.strike < forward) == table.is_call
-        partner = np.where(is_in & (self._partner >= 0), volatility[self._partner], np.nan)
+        partner = np.where(self._pairs.partner >= 0, volatility[self._pairs.partner], np.nan)
         best = np.where(is_in, partner, volatility)
         for fallback in (fitted, volatility):
             best = np.where(np.isfinite(best), best, fallback)
@@ -329,20 +332,12 @@ class ChainState:
         rows = np.array([*(old.index.get(symbol, -1) for symbol in table.symbols), len(old)], dtype=np.int64)
         self._quotes = self._quotes.moved(rows)
         self._table = table
-        self._partner = _partners(table)
+        self._pairs = ChainPairs(table)
         self._lookup = RowLookup({**table.index, self.underlying: len(table)})
 
 
 def _listing_order(contract: OptionContract) -> tuple[date, int, str, str]:
     return contract.expiration, contract.strike_milli, contract.right.value, contract.root
-
-
-def _partners(table: ContractTable) -> NDArray[np.int64]:
-    """Row of the put of each call and the call of each put, -1 without one."""
-    rows = {(c.root, c.expiration, c.strike_milli, c.is_call): row for row, c in enumerate(table.contracts)}
-    return np.array(
-        [rows.get((c.root, c.expiration, c.strike_milli, not c.is_call), -1) for c in table.contracts], dtype=np.int64
-    )
 
 
 def _utc_day(ns: int) -> int:

@@ -24,9 +24,11 @@ class QualitySettings:
     stale_after_s: age from which an option quote is stale when the spot has moved since it came by more than delta can hide in
     `stale_spreads` spreads. Venues send a quote only when it changes, so age alone says little; from dead_after_s on it is enough.
     spot_stale_after_s: age of the underlying's quote at which the feed counts as mute, which makes every row stale.
-    bounds_tolerance: dollars by which a quote may lie outside the no-arbitrage bounds.
+    bounds_tolerance: dollars by which a quote may lie outside the no-arbitrage bounds. parity_tolerance: beyond it, share of the spot
+    by which pairs of quotes may contradict each other: the forward is an estimate, and dividends are not known to the day.
     jump_spreads, jump_relative, jump_dollars: a quote jumps when it is off by more than each of: that many spreads, that share
     of the expected price, that many dollars.
+    jump_within_s: age of the previous snapshot beyond which nothing is said about jumps.
     jump_share: when more than this share of an expiry's rows would be flagged, the market moved, and none is.
     """
 
@@ -35,9 +37,11 @@ class QualitySettings:
     dead_after_s: float = 23_400.0
     spot_stale_after_s: float = 600.0
     bounds_tolerance: float = 0.02
+    parity_tolerance: float = 2e-4
     jump_spreads: float = 4.0
     jump_relative: float = 0.5
     jump_dollars: float = 0.25
+    jump_within_s: float = 3600.0
     jump_share: float = 0.1
 
     def __post_init__(self) -> None:

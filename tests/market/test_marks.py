@@ -18,12 +18,12 @@ def test_where_marks_come_from(now_ns, contracts, quote):
     chain.list_contracts(contracts)
     batch = quote(chain, now_ns)
     row = chain.table.index[SYMBOL]
-    batch.bid[row], batch.ask[row] = 2.41, 2.46
+    batch.bid[row], batch.ask[row] = 2.20, 2.23
     chain.apply(batch)
     snapshot = chain.snapshot(now_ns, True)
-    # The middle of 2.41 and 2.46 is 2.435; the spot is 274.
+    # The middle of 2.20 and 2.23 is 2.215; the spot is 274.
     assert mark_prices(snapshot, [SYMBOL, "SPY", "QQQ"]) == {
-        SYMBOL: Mark(2_435_000, MarkSource.QUOTE),
+        SYMBOL: Mark(2_215_000, MarkSource.QUOTE),
         "SPY": Mark(274_000_000, MarkSource.QUOTE),
     }
     quality = snapshot.quality.copy()
