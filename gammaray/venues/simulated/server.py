@@ -139,8 +139,8 @@ def _server(service: VenueService, settings: VenueSettings) -> uvicorn.Server:
     )
     config = uvicorn.Config(
         app,
-        loop="uvloop",
-        http="httptools",
+        loop="auto",
+        http="auto",
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # costs more than it saves on a local wire
         ws_max_size=4 << 20,

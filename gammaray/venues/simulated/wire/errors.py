@@ -30,7 +30,10 @@ def not_found(message: str) -> ExchangeReject:
 
 def error_body(reject: ExchangeReject) -> dict[str, Any]:
     """The JSON object of a refusal."""
-    return {"code": reject.code, "message": reject.message, **reject.details}
+    body: dict[str, Any] = {"code": reject.code, "message": reject.message, **reject.details}
+    if "related_orders" in body:
+        body["related_orders"] = [order_id for order_id in reject.details["related_orders"].split(",") if order_id]
+    return body
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

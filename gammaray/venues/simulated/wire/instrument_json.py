@@ -40,9 +40,10 @@ def contract_json(
         "ppind": True,
         "open_interest": str(listed.open_interest),
         "open_interest_date": previous_day,
-        "close_price": None if listed.close_cents is None else format_micros(listed.close_cents * 10_000),
-        "close_price_date": None if listed.close_cents is None else previous_day,
     }
+    if listed.close_cents is not None and previous_day is not None:
+        row["close_price"] = format_micros(listed.close_cents * 10_000)
+        row["close_price_date"] = previous_day
     if deliverables:
         row["deliverables"] = [
             {
