@@ -46,7 +46,6 @@ class Books:
         self.working = {record.row: record for record in self.records if not self.order_state(record).is_terminal}
         # Orders whose end the venue has not stated by REST yet: what the stream lost of them is still to be asked for.
         self.unconfirmed = {record.row: record for record in self.records if not record.confirmed}
-        self.seen_executions = set(self.memory.executions)
         self.seen_activities = set(self.memory.activities)
         self._stale = True
         self._quoted = 0

@@ -17,7 +17,7 @@ class SendOrder:
 
 @dataclass(frozen=True, slots=True)
 class SendReplace:
-    """Ask the venue to replace an order."""
+    """Ask the venue to replace an order. `qty` is the whole quantity, what the old order has filled included."""
 
     client_order_id: str
     venue_order_id: str

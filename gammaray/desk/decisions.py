@@ -66,12 +66,13 @@ class Decisions:
         )
 
     def decide_replace(
-        self, record: OrderRecord, qty: int, limit_price: int | None, now_ns: int
+        self, record: OrderRecord, whole_qty: int, limit_price: int | None, now_ns: int
     ) -> events.ReplaceIntended | tuple[Rule, int, int, str]:
         """Check a replacement as if the old order were gone. Returns the event, or rule, limit, value and subject of a denial."""
         books = self._books
         book = books.store.book
         books.refresh()
+        qty = whole_qty - int(book.orders[record.row]["filled_qty"])
         hold(book, record.row, -1)
         gate = self._gate
         code = gate.check(books.store, books.limit_row, record.legs, qty, limit_price, record.signal.purpose, now_ns)
@@ -83,6 +84,7 @@ class Decisions:
             record.client_order_id,
             self.next_id(),
             qty,
+            whole_qty,
             limit_price,
             Reservation(*gate.reserved()),
             self._rate_after(now_ns),

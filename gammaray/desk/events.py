@@ -99,12 +99,13 @@ class OrderDenied:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceIntended:
-    """A working order is to be replaced by one with another quantity or limit, under a new id."""
+    """A working order is to be replaced under a new id. `qty` is the new order's, `whole_qty` what both are to fill together."""
 
     ts_ns: int
     client_order_id: str
     new_client_order_id: str
     qty: int
+    whole_qty: int
     limit_price: int | None
     reserved: Reservation
     rate_level_ns: int

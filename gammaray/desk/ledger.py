@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gammaray.desk import events
+from gammaray.desk import commands, events
 from gammaray.desk.books import Books, wrong
 from gammaray.desk.commands import Command
 from gammaray.desk.core.exposure import hold
@@ -12,7 +12,7 @@ from gammaray.desk.core.ledger import apply_fill
 from gammaray.desk.core.orders import fill_leg
 from gammaray.desk.records import OrderRecord
 from gammaray.desk.states import OrderEvent
-from gammaray.desk.witnesses import Orphan
+from gammaray.desk.witnesses import Fill, Verdict
 from gammaray.types.account import Activity, ActivityKind, Execution
 from gammaray.types.instruments import is_occ, parse_occ
 
@@ -38,49 +38,51 @@ class Ledger:
     # ---- fills
 
     def execution(self, record: OrderRecord | None, execution: Execution, ts_ns: int) -> list[Command]:
-        """A fill on the stream: once by its execution id, and not if an activity brought it before."""
-        books = self._books
-        if execution.execution_id:
-            if execution.execution_id in books.seen_executions:
-                return []
-            books.seen_executions.add(execution.execution_id)
-            books.memory.executions.append(execution.execution_id)
-        symbol, qty, price = execution.symbol, execution.signed_qty, execution.price
-        order_id = record.venue_order_id if record is not None and not record.is_package else ""
-        if books.fills.on_stream(symbol, qty, price, order_id):
-            return self._apply_fill(record, symbol, qty, price, ts_ns, order_id)
+        """A fill on the stream."""
+        named = record is not None and not record.is_package
+        fill = Fill(
+            execution.symbol,
+            execution.signed_qty,
+            execution.price,
+            record.venue_order_id if named and record is not None else "",
+            execution.execution_id,
+        )
+        fills = self._books.fills
+        verdict = fills.on_stream(fill)
+        if verdict is Verdict.NEW:
+            return self._book(record, fill, ts_ns)
         # An order whose end is certain has all its fills: an equal one that waits is another order's.
         waits = record is not None and record.is_package and not record.confirmed
-        if waits and record is not None and books.fills.claim(symbol, qty, price):
-            return self._attribute(record, symbol, qty, price, ts_ns, booked=True)
+        if verdict is not Verdict.REPEATED and waits and record is not None and fills.claim(fill):
+            return self._attribute(record, fill, ts_ns, booked=True)
+        if verdict is Verdict.DOUBTFUL:
+            return [commands.Backfill(f"a fill of {fill.symbol} looks like one that is booked")]
         return []
 
-    def _apply_fill(
-        self, record: OrderRecord | None, symbol: str, qty: int, price: int, ts_ns: int, order_id: str
-    ) -> list[Command]:
+    def _book(self, record: OrderRecord | None, fill: Fill, ts_ns: int) -> list[Command]:
+        """A fill that positions and cash do not have yet."""
         books = self._books
-        if record is not None and books.store.book.orders[record.row]["legs"] and record.leg_of(symbol) >= 0:
-            return self._attribute(record, symbol, qty, price, ts_ns, booked=False)
-        books.fills.orphans.append(Orphan(symbol, qty, price, order_id))
+        if record is not None and books.store.book.orders[record.row]["legs"] and record.leg_of(fill.symbol) >= 0:
+            return self._attribute(record, fill, ts_ns, booked=False)
+        books.fills.orphans.append(fill)
         books.memory.external_fills += 1
-        row = books.store.row(symbol)
+        row = books.store.row(fill.symbol)
         books.store.reserve_lots()
-        apply_fill(books.store.book, row, qty, price)
+        apply_fill(books.store.book, row, fill.signed_qty, fill.price)
         books.touch()
         return []
 
-    def _attribute(
-        self, record: OrderRecord, symbol: str, qty: int, price: int, ts_ns: int, *, booked: bool
-    ) -> list[Command]:
+    def _attribute(self, record: OrderRecord, fill: Fill, ts_ns: int, *, booked: bool) -> list[Command]:
         """A fill of one of our orders; `booked` where positions and cash have it already."""
         books = self._books
+        symbol, qty = fill.symbol, fill.signed_qty
         books.store.reserve_lots()
         if booked:
             books.memory.external_fills -= 1
-        over = fill_leg(books.store.book, record.row, record.leg_of(symbol), qty, price, not booked)
+        over = fill_leg(books.store.book, record.row, record.leg_of(symbol), qty, fill.price, not booked)
         books.touch()
         signal = record.signal
-        amount = qty * price * books.multiplier(symbol)
+        amount = qty * fill.price * books.multiplier(symbol)
         books.strategies.fill(signal.position_id, signal.strategy, signal.underlying, symbol, qty, amount, ts_ns)
         if over:
             return wrong(ts_ns, "overfill", f"{symbol}: {over} more than ordered", record.client_order_id)
@@ -93,7 +95,7 @@ class Ledger:
         found: list[Command] = []
         if not record.is_package:
             for orphan in self._books.fills.claim_named(record.venue_order_id):
-                found += self._attribute(record, orphan.symbol, orphan.signed_qty, orphan.price, ts_ns, booked=True)
+                found += self._attribute(record, orphan, ts_ns, booked=True)
         return found
 
     def claim_orphans(self, record: OrderRecord, ts_ns: int) -> list[Command]:
@@ -107,7 +109,7 @@ class Ledger:
             missing = record.venue_filled_qty * leg.ratio_qty - filled
             if missing > 0:
                 for orphan in books.fills.claim_exactly(leg.symbol, missing * leg.side.sign):
-                    found += self._attribute(record, orphan.symbol, orphan.signed_qty, orphan.price, ts_ns, booked=True)
+                    found += self._attribute(record, orphan, ts_ns, booked=True)
         return found
 
     def settled(self, event: events.OrderSettled) -> list[Command]:
@@ -164,10 +166,11 @@ class Ledger:
     def _fill_activity(self, row: Activity) -> list[Command]:
         books = self._books
         record = books.by_client_id.get(books.memory.venue_ids.get(row.order_id, ""))
-        order_id = "" if record is None or record.is_package else row.order_id
-        if not books.fills.in_activities(row.symbol, row.signed_qty, row.price, order_id):
+        named = record is not None and not record.is_package
+        fill = Fill(row.symbol, row.signed_qty, row.price, row.order_id if named else "", row.execution_id)
+        if books.fills.in_activities(fill) is not Verdict.NEW:
             return []
-        found = self._apply_fill(record, row.symbol, row.signed_qty, row.price, row.ts_ns, row.order_id)
+        found = self._book(record, replace(fill, order_id=row.order_id), row.ts_ns)
         if record is None:
             # The packages of which the venue says that more is filled than we know may claim it.
             orders = books.store.book.orders

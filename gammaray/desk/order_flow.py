@@ -5,6 +5,7 @@ from __future__ import annotations
 from gammaray.desk import commands, events
 from gammaray.desk.books import Books, wrong
 from gammaray.desk.commands import Command
+from gammaray.desk.core.exposure import hold
 from gammaray.desk.events import Reservation
 from gammaray.desk.ledger import Ledger
 from gammaray.desk.records import OrderRecord
@@ -75,7 +76,7 @@ class OrderFlow:
         found = books.step(old, OrderEvent.REQUEST_REPLACE, event.ts_ns)
         found += books.step(record, OrderEvent.SUBMIT, event.ts_ns)
         replace = commands.SendReplace(
-            old.client_order_id, old.venue_order_id, event.new_client_order_id, event.qty, event.limit_price
+            old.client_order_id, old.venue_order_id, event.new_client_order_id, event.whole_qty, event.limit_price
         )
         return [*found, replace]
 
@@ -170,12 +171,28 @@ class OrderFlow:
         unheard = books.order_state(record) in (OrderState.SUBMITTED, OrderState.DENIED)
         if meaning is not OrderEvent.ACKNOWLEDGE or unheard:
             found += books.step(record, meaning, event.ts_ns)
+        if record.replaces and order.qty != record.qty:
+            found += self._take_qty(record, order.qty, event.ts_ns)
         found += self._ledger.claim_orphans(record, event.ts_ns)
         if record.venue_filled_qty > int(books.store.book.orders[record.row]["filled_qty"]):
             found.append(commands.Backfill(f"fills of {order.client_order_id} are missing"))
         elif books.order_state(record).is_terminal and meaning in ENDS:
             books.confirm(record)
         return found
+
+    def _take_qty(self, record: OrderRecord, qty: int, ts_ns: int) -> list[Command]:
+        """A replacement holds what the old order had not filled when the venue made it, which may be less than we thought."""
+        books = self._books
+        row = books.store.book.orders[record.row]
+        if row["holds"]:
+            hold(books.store.book, record.row, -1)
+        record.qty = qty
+        row["qty"] = qty
+        if row["holds"]:
+            hold(books.store.book, record.row, 1)
+        if row["filled_qty"] == qty and not books.order_state(record).is_terminal:
+            return books.step(record, OrderEvent.FILL_ALL, ts_ns)
+        return []
 
     def updated(self, event: events.UpdateReceived) -> list[Command]:
         """An update of the trading stream."""

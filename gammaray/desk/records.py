@@ -64,7 +64,6 @@ class Memory:
     closing_equity: int = 0
     first_activity_id: str = ""
     activities: list[str] = field(default_factory=list)
-    executions: list[str] = field(default_factory=list)
     external_orders: dict[str, str] = field(default_factory=dict)
     external_reported: list[str] = field(default_factory=list)
     external_fills: int = 0
@@ -72,7 +71,6 @@ class Memory:
     anomalies: int = 0
     differences: int = 0
     denials: dict[str, int] = field(default_factory=dict)
-    executed_packages: int = 0
     venue_ids: dict[str, str] = field(default_factory=dict)
     """Our id of each venue order id."""
     limits: RiskLimits = field(default_factory=RiskLimits)

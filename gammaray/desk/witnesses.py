@@ -1,80 +1,116 @@
 """Counting things that two channels report, so that each is applied once whichever reports it first, or alone.
 
-A fill comes on the stream and as an account activity, and the two need not carry a common number: activities name the orders of a
-package's legs, which we do not know. Of equal fills - same symbol, quantity, price, and order where both channels name it - the
-stream shows some and the activities show all; what has happened is the larger of the two counts.
+A fill comes on the stream and as an account activity. Where the venue gives both the same execution id, that decides; that it does is
+believed once it has been seen. Until then equal fills - same symbol, quantity, price, and order where both channels name it - are
+counted: of these the stream shows some and the activities show all, so what has happened is the larger of the two counts. (A
+package's activities name the orders of its legs, which we do not know.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import combinations
 
 MAX_COMBINED = 12
 """Of more waiting fills than this in one symbol only the oldest are combined (2^n ways)."""
 
+_STREAM, _ACTIVITY, _BOOKED = 1, 2, 4
+
+
+class Verdict(Enum):
+    """What a report of a fill is."""
+
+    NEW = auto()
+    KNOWN = auto()
+    """The other channel has brought it."""
+    DOUBTFUL = auto()
+    """By its count it is known, but it may be an equal fill that the other channel has yet to bring."""
+    REPEATED = auto()
+    """The same channel has brought it."""
+
 
 @dataclass(slots=True)
 class Tally:
-    """How often each channel has reported a thing."""
+    """How often each channel has reported a fill."""
 
     stream: int = 0
     activities: int = 0
 
 
 @dataclass(slots=True)
-class Orphan:
-    """A fill in the ledger of which nobody knows the order yet; `order_id` is the venue's, as the activity named it."""
+class Fill:
+    """A fill as a channel reports it. `order_id` is the venue's, empty where the channels do not name the order alike."""
 
     symbol: str
     signed_qty: int
     price: int
     order_id: str
+    execution_id: str
+
+    def same_trade(self, other: Fill) -> bool:
+        """Whether the two cannot be told apart by what was traded."""
+        return (self.symbol, self.signed_qty, self.price) == (other.symbol, other.signed_qty, other.price)
 
 
 @dataclass(slots=True)
 class FillWitnesses:
-    """Counts of equal fills, and the fills that wait for their order, oldest first.
+    """What each channel has reported, and the fills in the ledger that wait for their order, oldest first."""
 
-    `order_id` is empty where the channels do not name the order alike: for packages, and for orders that are not ours.
-    """
-
+    ids_shared: bool = False
+    ids: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
-    orphans: list[Orphan] = field(default_factory=list)
+    orphans: list[Fill] = field(default_factory=list)
 
-    def _tally(self, symbol: str, signed_qty: int, price: int, order_id: str) -> Tally:
-        return self.tallies.setdefault(f"{symbol}|{signed_qty}|{price}|{order_id}", Tally())
+    def on_stream(self, fill: Fill) -> Verdict:
+        """The stream reports a fill; NEW means that it is to be booked."""
+        return self._report(fill, _STREAM, _ACTIVITY)
 
-    def on_stream(self, symbol: str, signed_qty: int, price: int, order_id: str) -> bool:
-        """The stream reports a fill (duplicates by execution id already dropped); whether the ledger lacks it."""
-        tally = self._tally(symbol, signed_qty, price, order_id)
-        tally.stream += 1
-        return tally.stream > tally.activities
+    def in_activities(self, fill: Fill) -> Verdict:
+        """The activities report a fill, each row once; NEW means that it is to be booked."""
+        return self._report(fill, _ACTIVITY, _STREAM)
 
-    def in_activities(self, symbol: str, signed_qty: int, price: int, order_id: str) -> bool:
-        """The activities report a fill (each row once); whether the ledger lacks it."""
-        tally = self._tally(symbol, signed_qty, price, order_id)
-        tally.activities += 1
-        return tally.activities > tally.stream
+    def _report(self, fill: Fill, channel: int, other: int) -> Verdict:
+        seen = self.ids.get(fill.execution_id, 0) if fill.execution_id else 0
+        self.ids_shared = self.ids_shared or bool(seen & other)
+        if seen & channel and (seen & _BOOKED or not self.ids_shared):
+            return Verdict.REPEATED
+        if fill.execution_id and self.ids_shared:
+            verdict = Verdict.KNOWN if seen & _BOOKED else Verdict.NEW
+        else:
+            tally = self._tally(fill, fill.order_id)
+            tally.stream += channel == _STREAM
+            tally.activities += channel == _ACTIVITY
+            ahead = tally.stream - tally.activities if channel == _STREAM else tally.activities - tally.stream
+            verdict = Verdict.NEW if ahead > 0 else Verdict.DOUBTFUL
+        if fill.execution_id:
+            self.ids[fill.execution_id] = seen | channel | (_BOOKED if verdict is Verdict.NEW else 0)
+        return verdict
 
-    def claim_named(self, order_id: str) -> list[Orphan]:
+    def _tally(self, fill: Fill, order_id: str) -> Tally:
+        key = f"{fill.symbol}|{fill.signed_qty}|{fill.price}|{order_id}"
+        return self.tallies.setdefault(key, Tally())
+
+    def claim_named(self, order_id: str) -> list[Fill]:
         """An order of one leg has become known: the fills that waited under its id are its own, and are counted so."""
         taken = [orphan for orphan in self.orphans if orphan.order_id == order_id]
         for orphan in taken:
             self.orphans.remove(orphan)
-            self._tally(orphan.symbol, orphan.signed_qty, orphan.price, "").activities -= 1
-            self._tally(orphan.symbol, orphan.signed_qty, orphan.price, order_id).activities += 1
+            if not (orphan.execution_id and self.ids_shared):
+                self._tally(orphan, "").activities -= 1
+                self._tally(orphan, order_id).activities += 1
         return taken
 
-    def claim(self, symbol: str, signed_qty: int, price: int) -> bool:
-        """The stream names the package of a fill that is in the ledger; whether such a fill waited for it."""
+    def claim(self, fill: Fill) -> bool:
+        """The stream names the order of a fill that is in the ledger; whether that fill waited for it."""
         for orphan in self.orphans:
-            if (orphan.symbol, orphan.signed_qty, orphan.price) == (symbol, signed_qty, price):
+            by_id = self.ids_shared and orphan.execution_id and fill.execution_id
+            if orphan.execution_id == fill.execution_id if by_id else orphan.same_trade(fill):
                 self.orphans.remove(orphan)
                 return True
         return False
 
-    def claim_exactly(self, symbol: str, signed_qty: int) -> list[Orphan]:
+    def claim_exactly(self, symbol: str, signed_qty: int) -> list[Fill]:
         """Waiting fills of a symbol that add up to `signed_qty` and no less: the fewest, then the oldest. [] when none do."""
         sign = 1 if signed_qty > 0 else -1
         fitting = [

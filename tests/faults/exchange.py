@@ -41,11 +41,12 @@ class Order:
 
 @dataclass
 class Exchange:
-    """One account. `show_ns` decides when a non-trade activity becomes visible (identity: at once)."""
+    """One account. `late_rows`: non-trade activities become visible on the next day. `ids_in_rows`: fills carry their execution id."""
 
     now_ns: int
     cash: int
     late_rows: bool = False
+    ids_in_rows: bool = True
     prices: dict[str, int] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -103,10 +104,12 @@ class Exchange:
             raise VenueRejected(f"cannot replace order in {old.status} status", 42210000, 422)
         if self.by_client_id(client_order_id) is not None:
             raise VenueRejected("client_order_id must be unique", 40010001, 422)
+        if qty is not None and qty <= old.filled:
+            raise VenueRejected("qty must be > filled_qty", 42210000, 422)
         request = replace(
             old.request,
             client_order_id=client_order_id,
-            qty=old.request.qty if qty is None else qty,
+            qty=(old.request.qty if qty is None else qty) - old.filled,
             limit_price=old.request.limit_price if limit_price is None else limit_price,
         )
         old.status = "replaced"
@@ -131,7 +134,17 @@ class Exchange:
             self._trade(leg.symbol, qty, price)
             self.cash -= qty * price * multiplier(leg.symbol)
             self._row(
-                Activity("", ActivityKind.FILL, self.now_ns, leg.symbol, qty, price, order_id=leg_id), at_once=True
+                Activity(
+                    "",
+                    ActivityKind.FILL,
+                    self.now_ns,
+                    leg.symbol,
+                    qty,
+                    price,
+                    order_id=leg_id,
+                    execution_id=execution.execution_id if self.ids_in_rows else "",
+                ),
+                at_once=True,
             )
         done = order.filled == order.request.qty
         if done:

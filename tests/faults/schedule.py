@@ -81,7 +81,12 @@ class Schedule:
         self.life = Life(seed)
         self.clock = VirtualClock(_at(FIRST_DAY, 14, 30))
         self.market = Market(self.rng, FIRST_DAY)
-        self.exchange = Exchange(self.clock.now_ns(), CASH, late_rows=bool(self.rng.random() < 0.5))
+        self.exchange = Exchange(
+            self.clock.now_ns(),
+            CASH,
+            late_rows=bool(self.rng.random() < 0.5),
+            ids_in_rows=bool(self.rng.random() < 0.7),
+        )
         self.exchange.prices = self.market.prices()
         self.weather = Weather(killed=float(self.rng.choice([0.0, 0.005, 0.02])))
         self.link = Link(self.exchange, self.rng, CALM)
@@ -158,6 +163,10 @@ class Schedule:
             self._guard(self._trade)
         if self.rng.random() < 0.2:
             self._guard(self._cancel)
+        if self.rng.random() < 0.15:
+            self._guard(self._replace)
+        if self.rng.random() < 0.03:
+            self._guard(lambda: self.session.set_trading_state(TradingState.REDUCING, "tester", "wait"))
         self._guard(lambda: self.session.pump())
         if self.rng.random() < 0.1:
             self._guard(self.session.reconcile, "interval")
@@ -267,6 +276,22 @@ class Schedule:
         working = list(self.session.desk.books.working.values())
         if working:
             self.session.cancel(working[int(self.rng.integers(len(working)))].client_order_id)
+
+    def _replace(self) -> None:
+        """Another limit, and half of the time another quantity, for a working order."""
+        desk = self.session.desk
+        orders = desk.store.book.orders
+        able = [
+            record
+            for record in desk.books.working.values()
+            if desk.order_state(record) in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED) and record.venue_order_id
+        ]
+        if able:
+            record = able[int(self.rng.integers(len(able)))]
+            limit = (record.limit_price or 0) - int(self.rng.integers(1, 5)) * 10_000
+            filled = int(orders[record.row]["filled_qty"])
+            qty = filled + int(self.rng.integers(1, record.qty - filled + 1)) if self.rng.random() < 0.5 else None
+            self.session.replace(record.client_order_id, qty=qty, limit_price=limit)
 
     def _settle(self, day: int) -> None:
         """Calm weather: what was under way arrives, every order ends, late rows appear, the desk catches up."""
