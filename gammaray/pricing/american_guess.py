@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from gammaray.pricing import american_kernel
+from gammaray.pricing import american_boundary
 from gammaray.pricing.american_collocation import GUESS_NODES, collocation
 from gammaray.pricing.arguments import FloatArray
 
@@ -31,7 +31,7 @@ def guess_table() -> tuple[FloatArray, FloatArray]:
     time = np.concatenate([t.ravel(), t.ravel()])
     rate = np.concatenate([a.ravel(), a.ravel()])
     ratio = np.concatenate([1.0 - shape.ravel() ** 2, np.exp((LARGEST_SHAPE * shape.ravel()) ** 2)])
-    logs = american_kernel.boundaries(collocation("accurate"), time, rate, rate * ratio)
+    logs = american_boundary.boundaries(collocation("accurate"), time, rate, rate * ratio)
     table = (-logs / np.sqrt(time)[:, None]).reshape(2, TIMES, RATES, RATIOS, GUESS_NODES)
     axes = np.array(
         [

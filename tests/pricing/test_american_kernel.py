@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 
+from gammaray.pricing import american_boundary as boundary
 from gammaray.pricing import american_kernel as kernel
 from gammaray.pricing.american import american_price
 from gammaray.pricing.american_collocation import Collocation, chebyshev_nodes, collocation, interpolation
@@ -26,11 +27,11 @@ def test_the_boundary_integrals_are_vectorised() -> None:
 
     @numba.njit(**OPTIONS)
     def loop(scheme: Collocation, work: np.ndarray, squares: np.ndarray, logs: np.ndarray) -> None:
-        kernel.integrate(True, True, scheme, 0, work, squares, logs, kernel.BLOCK)
+        boundary.integrate(True, True, scheme, 0, work, squares, logs, boundary.BLOCK)
 
     scheme = collocation("accurate")
-    rows = np.ones((scheme.nodes.size, kernel.BLOCK))
-    loop(scheme, np.ones((kernel.WORK_ROWS, kernel.BLOCK)), rows, -rows)
+    rows = np.ones((scheme.nodes.size, boundary.BLOCK))
+    loop(scheme, np.ones((boundary.WORK_ROWS, boundary.BLOCK)), rows, -rows)
     lines = next(iter(loop.inspect_asm().values())).splitlines()
     wide = sum("pd" in line and ("ymm" in line or "zmm" in line) and "vf" in line for line in lines)
     single = sum("sd" in line and "vf" in line for line in lines)
@@ -61,7 +62,7 @@ def test_the_guess_is_near_the_boundary() -> None:
     time, rate = np.exp(rng.uniform(-8, 1, count)), np.exp(rng.uniform(-3, 3, count))
     dividend = rate * rng.choice([0.0, 0.5, 0.9, 1.5, 4.0], count)
     scheme = collocation("accurate", converged=True)
-    exact = kernel.boundaries(scheme, time, rate, dividend)
+    exact = boundary.boundaries(scheme, time, rate, dividend)
     unswept = scheme._replace(max_sweeps=0)
     out = np.empty((4, count))
     one = np.ones(count)
