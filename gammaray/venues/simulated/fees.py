@@ -1,7 +1,9 @@
 """Regulatory and clearing fees by dated schedule: accrued with each trade, charged at the end of the day, each kind rounded up to the cent.
 
-Rates are those last published by Alpaca (shared/alpaca/wire.md 2.11) and, for Section 31 of the Exchange Act, the fee-rate advisories of the SEC
-since 2016. Where no older rate is on file the oldest known one applies. Amounts inside are nano-dollars: a rate has up to seven decimals.
+Sources of the rates: Section 31 of the Exchange Act: the SEC's fee-rate advisories since 2016. The others until April 2019: a broker's
+pass-through table of 2018 (ORF 0.0427, OCC 0.05, TAF 0.000119 a share) and FINRA's schedule of that time (0.002 an option contract, cap 5.95);
+after it: the rates that Alpaca published last (shared/alpaca/wire.md 2.11), of 2025. The years between have some of their rates from the later table.
+Amounts inside are nano-dollars: a rate has up to seven decimals.
 """
 
 from __future__ import annotations
@@ -33,30 +35,34 @@ class FeeRates:
     sec: int = 0
 
 
-_SECTION_31 = (
-    (date(2016, 2, 16), 21_800_000_000),
-    (date(2017, 7, 4), 23_100_000_000),
-    (date(2018, 5, 22), 13_000_000_000),
-    (date(2019, 4, 16), 20_700_000_000),
-    (date(2020, 2, 18), 22_100_000_000),
-    (date(2021, 2, 25), 5_100_000_000),
-    (date(2022, 5, 14), 22_900_000_000),
-    (date(2023, 2, 27), 8_000_000_000),
-    (date(2024, 5, 22), 27_800_000_000),
-    (date(2025, 5, 14), 0),
-)
-_CAT_SINCE = date(2024, 10, 1)
-_CAT_RATE = 26_500
-
-DEFAULT_SCHEDULE: tuple[FeeRates, ...] = tuple(
-    sorted(
-        (
-            FeeRates(since, sec=sec, cat=_CAT_RATE if since >= _CAT_SINCE else 0)
-            for since, sec in (*_SECTION_31, (_CAT_SINCE, 27_800_000_000))
-        ),
-        key=lambda rates: rates.since,
+def _until_2019(since: date, sec: int) -> FeeRates:
+    return FeeRates(
+        since,
+        orf=42_700_000,
+        occ=50_000_000,
+        taf_option=2_000_000,
+        taf_share=119_000,
+        taf_cap=5_950_000_000,
+        sec=sec,
     )
+
+
+_CAT = 26_500
+
+DEFAULT_SCHEDULE: tuple[FeeRates, ...] = (
+    _until_2019(date(2016, 2, 16), 21_800_000_000),
+    _until_2019(date(2017, 7, 4), 23_100_000_000),
+    _until_2019(date(2018, 5, 22), 13_000_000_000),
+    FeeRates(date(2019, 4, 16), sec=20_700_000_000),
+    FeeRates(date(2020, 2, 18), sec=22_100_000_000),
+    FeeRates(date(2021, 2, 25), sec=5_100_000_000),
+    FeeRates(date(2022, 5, 14), sec=22_900_000_000),
+    FeeRates(date(2023, 2, 27), sec=8_000_000_000),
+    FeeRates(date(2024, 5, 22), sec=27_800_000_000),
+    FeeRates(date(2024, 10, 1), cat=_CAT, sec=27_800_000_000),
+    FeeRates(date(2025, 5, 14), cat=_CAT),
 )
+"""Before the first date its rates apply."""
 
 
 class FeeMeter:

@@ -232,6 +232,8 @@ class ExchangeSettings:
     account_number: str = "PA3SIM000001"
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed: must not be negative, was {self.seed}")
         if self.cash <= 0:
             raise ValueError(f"cash: must be positive, was {self.cash}")
         if self.profile not in ("paper", "live"):

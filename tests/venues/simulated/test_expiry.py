@@ -150,14 +150,14 @@ def test_fees_are_charged_at_the_close(market, step, occ, order) -> None:
     quotes = {"SPY": (25_000, 25_001), call: (80, 82)}
     m = market([step(0, quotes), step(None, quotes)], fees=True)
     m.exchange.submit(order("buy", call, 10))
-    # ORF 0.2685 → 0.27, OCC 0.20.
-    assert m.exchange.account().accrued_fees == 47 * CENT
+    # ORF 10 × 0.0427 → 0.43, OCC 10 × 0.05 = 0.50.
+    assert m.exchange.account().accrued_fees == 93 * CENT
     m.step()
     assert [(a.sub_type, a.net_amount) for a in m.exchange.activities() if a.activity_type == "FEE"] == [
-        ("ORF", -27 * CENT),
-        ("OCC", -20 * CENT),
+        ("ORF", -43 * CENT),
+        ("OCC", -50 * CENT),
     ]
-    assert m.cash == START - 10 * 82 * 100 * CENT - 47 * CENT
+    assert m.cash == START - 10 * 82 * 100 * CENT - 93 * CENT
     assert m.exchange.account().accrued_fees == 0
     assert m.exchange.account().last_equity == m.exchange.account().equity
 

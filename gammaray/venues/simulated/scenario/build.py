@@ -24,6 +24,8 @@ def build_scenario(
     data: folder in the layout of shared/data, for `recorded` alone. Raises ValueError, naming the argument, for an unknown name, dates without
     sessions, or data that is missing or not wanted.
     """
+    if seed < 0:
+        raise ValueError(f"seed: must not be negative, was {seed}")
     if (data is not None) != (name == "recorded"):
         raise ValueError(f"data: expected with scenario recorded and only there, scenario was {name!r}")
     if name == "history":
