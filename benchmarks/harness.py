@@ -23,7 +23,13 @@ RESULTS = Path(__file__).parent / "results"
 
 def single_threaded() -> None:
     """Keep the thread pools of BLAS, OpenMP and torch at one thread; to be called before numpy is imported."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+    ):
         os.environ[name] = "1"
 
 
@@ -112,7 +118,21 @@ def machine() -> dict[str, Any]:
         "processor": model,
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("numpy", "scipy", "numba", "torch", "QuantLib", "py_vollib")},
+        "versions": {
+            name: _version(name)
+            for name in (
+                "numpy",
+                "scipy",
+                "numba",
+                "torch",
+                "QuantLib",
+                "py_vollib",
+                "py_vollib_vectorized",
+                "fast_vollib",
+                "pyvolr",
+                "pyfeng",
+            )
+        },
     }
 
 

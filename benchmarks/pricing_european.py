@@ -139,10 +139,41 @@ def vectorized_greeks(columns: dict[str, np.ndarray]) -> Callable[[], Any] | Non
 
     def work() -> Any:
         price = module.vectorized_black_scholes_merton(flags, spot, strike, tau, rate, volatility, q, return_as="numpy")
-        greeks = module.get_all_greeks(
+        return price, module.get_all_greeks(
             flags, spot, strike, tau, rate, volatility, q, model="black_scholes_merton", return_as="dict"
         )
-        return price, greeks
+
+    return work
+
+
+def fast_vollib_greeks(columns: dict[str, np.ndarray]) -> Callable[[], Any] | None:
+    """fast_vollib, its default backend."""
+    module = peer("fast_vollib")
+    if module is None:
+        return None
+    right, spot, strike, tau, rate, volatility, q = columns.values()
+    flags = np.where(right > 0, "c", "p")
+
+    def work() -> Any:
+        price = module.fast_black_scholes_merton(flags, spot, strike, tau, rate, volatility, q, return_as="numpy")
+        return price, module.get_all_greeks(
+            flags, spot, strike, tau, rate, volatility, q, model="black_scholes_merton", return_as="dict"
+        )
+
+    return work
+
+
+def pyvolr_greeks(columns: dict[str, np.ndarray]) -> Callable[[], Any] | None:
+    """pyvolr (Rust), one thread."""
+    module = peer("pyvolr.bs")
+    if module is None:
+        return None
+    right, spot, strike, tau, rate, volatility, q = columns.values()
+    flags = np.where(right > 0, "c", "p")
+
+    def work() -> Any:
+        arguments = (flags, spot, strike, tau, rate, volatility, q)
+        return module.price(*arguments, return_as="numpy"), module.greeks(*arguments, return_as="numpy")
 
     return work
 
@@ -185,13 +216,16 @@ def compare(n: int) -> list[Comparison]:
             first.missing(name)
         else:
             first.time(name, work, items=rows)
-    work = vectorized_greeks(columns)
-    if work is None:
-        first.missing("py_vollib_vectorized")
-    else:
-        first.time("py_vollib_vectorized", work)
-    for name in ("fast_vollib", "pyvolr"):
-        first.missing(name, "not driven by this benchmark; shared/pricing.md has 184 and 214 ns on its machine")
+    for name, driver in (
+        ("py_vollib_vectorized", vectorized_greeks),
+        ("fast_vollib", fast_vollib_greeks),
+        ("pyvolr", pyvolr_greeks),
+    ):
+        work = driver(columns)
+        if work is None:
+            first.missing(name)
+        else:
+            first.time(name, work)
     first.time("gammaray, new arrays each call", lambda: pricing.greeks(**columns))
     first.time(
         "gammaray, two threads", lambda: pricing.greeks(**columns, out=planes, threads=2), wall=True, note="wall clock"
