@@ -207,7 +207,10 @@ class VariancePremium:
         multiplier = candidate.legs[0].contract.multiplier if candidate.legs[0].contract else 100
         cost = limit / MICROS * multiplier + rules.fee * contracts
         risk = cost - extremes(candidate.legs).worst
-        edge = fair * multiplier - cost
+        # Getting out costs again; what is held into expiry saves that.
+        edge = (
+            fair * multiplier - cost - rules.close_concession * quote.half_spread * multiplier - rules.fee * contracts
+        )
         # A sale must bring a credit, a purchase cost a debit, and neither may be better than the structure can pay.
         if (limit >= 0) == sell or risk <= 0.0 or edge < rules.min_edge_share * risk:
             return None
