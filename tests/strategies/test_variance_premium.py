@@ -10,6 +10,7 @@ import pytest
 
 from gammaray.desk.view import WorkingOrder
 from gammaray.market.snapshot import Quality
+from gammaray.strategies.premium_rules import volatility_ratio
 from gammaray.strategies.protocol import MarketView
 from gammaray.strategies.variance_premium import VariancePremium, VariancePremiumSettings
 from gammaray.types.calendar import NEW_YORK
@@ -236,6 +237,14 @@ def test_a_loss_of_a_multiple_of_the_credit_is_stopped(snap, book):
     assert closing.limit_price > -signal.limit_price
 
 
+def test_what_is_left_of_a_position_half_closed_at_a_loss_is_closed_too(snap, book):
+    signal = opened(snap(), book)
+    # Bought back in part for more than the whole credit: the cash is a debit now, the legs are still sold volatility.
+    rest = replace(signal, limit_price=100_000)
+    (closing,) = exits(snap(MONDAY + DAY), book((rest, MONDAY)))
+    assert "stops at a loss" in closing.explanation
+
+
 def test_a_forecast_that_turns_closes_a_short_volatility_position(snap, book):
     signal = opened(snap(), book)
     (closing,) = exits(snap(MONDAY + DAY), book((signal, MONDAY)), 0.25)
@@ -299,9 +308,8 @@ def test_bad_settings_are_refused(settings, message):
 
 def test_the_forecast_fades_into_the_implied_level_with_time(snap):
     snapshot = snap()
-    strategy = VariancePremium()
     forecast = Forecast("SPY", MONDAY, 1, 0.06, 0.0, "lstm", "7", "r")
-    ratios = [strategy.volatility_ratio(snapshot, forecast, days / 365) for days in (1, 7, 14, 30)]
+    ratios = [volatility_ratio(snapshot, forecast, days / 365, 21.0) for days in (1, 7, 14, 30)]
     assert ratios == sorted(ratios)
     # One day: (1 − e^(−κτ)) / (κτ) with κτ = 252 / 21 / 365 = 0.03288 is 0.98374 of the distance in variance.
     implied = snapshot.atm_volatility(1 / 365)
