@@ -30,10 +30,11 @@ def underlying_bars(
         days = scenario.daily_bars(symbol)
         done = [d.bar for d in days if d.known_ns <= now_ns and start_ns <= d.bar.ts_ns <= end_ns]
         today = new_york_day(now_ns)
-        if not any(bar.ts_ns == midnight_ns(today) for bar in done) and start_ns <= midnight_ns(today) <= end_ns:
+        edge = midnight_ns(today)
+        if start_ns <= edge <= end_ns and not any(bar.ts_ns == edge for bar in done[-1:]):
             minutes = _known_minutes(scenario, symbol, today, now_ns)
             if minutes:
-                done.append(_merge(minutes, midnight_ns(today)))
+                done.append(_merge(minutes, edge))
         return done
     day, last = new_york_day(max(start_ns, 0)), new_york_day(min(end_ns, now_ns))
     bars: list[Bar] = []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gammaray.venues.simulated.exchange import Exchange
 
 _ATTRACTED_STREAM, _PACKAGE_STREAM = 21, 22
+_ROUND_LOT = 100
 _ATTRACTION_AT_TOUCH = 0.15
 _ATTRACTION_INSIDE = 0.6
 _ATTRACTED_MEAN_QTY = 6.0
@@ -35,6 +36,7 @@ class SessionStep:
         x.board.requote(frame)
         if x.halts:
             x.board.withdraw(x.halted_rows())
+        self._print_underlyings(frame)
         if frame.phase is Phase.OPEN:
             self._open()
         self._match_resting(frame)
@@ -46,6 +48,14 @@ class SessionStep:
         if frame.phase is Phase.CLOSE:
             self._close(frame)
         return x.publication.publish(frame.rows, frame.ts_ns)
+
+    def _print_underlyings(self, frame: Frame) -> None:
+        """The last trade of each underlying: a round lot stands for all that traded since the step before."""
+        x = self._x
+        for row, cents in enumerate(frame.last.tolist()):
+            if not x.is_halted(row):
+                x.board.print_trade(row, cents, frame.ts_ns)
+                x.tape.add(row, frame.ts_ns, cents, _ROUND_LOT)
 
     def _open(self) -> None:
         for order in self._x.entry.working:

@@ -101,6 +101,7 @@ class ScriptedScenario:
             ask=ask,
             bid_size=bid_size,
             ask_size=ask_size,
+            last=np.array([sum(spy[:2]) // 2]),
             low=np.array([low]),
             high=np.array([high]),
             flow_row=np.array([self.table.row_of[s] for s, _, _ in step.flow], dtype=np.int32),

@@ -110,7 +110,11 @@ def test_it_quotes_what_was_recorded(recorded: Path) -> None:
     assert exchange.quote(call).ask_size == 3
     (second,) = exchange.advance_to(exchange.step_times()[1])
     # The recorded trade at 2.20 lay above the middle of 2.10: a buyer, who takes 3 of the new offer of 5.
-    assert [(t.symbol, t.price_cents, t.qty) for t in second.trades] == [(call, 220, 2), (call, 230, 3)]
+    assert [(t.symbol, t.price_cents, t.qty) for t in second.trades] == [
+        (call, 220, 2),
+        ("ACME", 10_010, 100),
+        (call, 230, 3),
+    ]
     assert exchange.quote(call).ask_size == 2
     assert exchange.quote(put).ask_cents == 190, "not quoted anew: it stands"
     exchange.advance_to(exchange.step_times()[2])

@@ -114,6 +114,7 @@ def test_listing_grows_with_the_spot_and_expirations_roll(shock) -> None:
     assert expirations[:4] == [date(2018, 2, 2), date(2018, 2, 9), date(2018, 2, 16), date(2018, 2, 23)]
     assert third_friday(2018, 6) in expirations
     exchange.advance_to(exchange.step_times()[-1])
+    assert exchange.last_trade_cents("SPY") == (exchange.clock_ns(), shock.official_close("SPY", SHOCK[1]))
     later = {row.contract.symbol for row in exchange.listed("SPY") if row.status == "active"}
     assert "SPY180316C00230000" in later - first
     assert not any(symbol.startswith("SPY180202") for symbol in later)

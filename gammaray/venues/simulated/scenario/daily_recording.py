@@ -73,7 +73,7 @@ def _session_steps(rows: QuoteRows, session: Session) -> list[RecordedStep]:
     here = np.flatnonzero(rows.day == session.day)
     level = round(100 * float(rows.underlying_price[here[0]]))
     low, high = level - _HALF_SPREAD_CENTS, level + _HALF_SPREAD_CENTS
-    quote = UnderlyingQuote(low, high, 1, 1, low, high)
+    quote = UnderlyingQuote(low, high, 1, 1, level, low, high)
     shown = session.close_ns - _SHOWN_BEFORE_CLOSE_NS
     return [
         RecordedStep(ts_ns, session.day, phase, rows.number[here], rows.quotes[:, here], quote, RecordedFlow())

@@ -86,6 +86,7 @@ class GeneratedScenario:
         self._strikes: dict[tuple[str, date], set[int]] = {}
         self._bars = {path.symbol: path.before + tuple(session_bar(d, calendar) for d in path.days) for path in paths}
         self._interest: dict[int, int] = {}
+        self._minutes: tuple[tuple[str, date] | None, Sequence[Bar]] = (None, ())
         self._noise: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
 
     def _plan_steps(self) -> list[_Step]:
@@ -162,7 +163,10 @@ class GeneratedScenario:
         """One-minute bars of a session."""
         if not any(session.day == day for session in self._sessions):
             return []
-        return minute_bars(self._day(underlying, day), self.calendar.session(day).open_ns)
+        if self._minutes[0] != (underlying, day):
+            bars = minute_bars(self._day(underlying, day), self.calendar.session(day).open_ns)
+            self._minutes = ((underlying, day), bars)
+        return self._minutes[1]
 
     def _day(self, underlying: str, day: date) -> DayPath:
         path = self._paths[self.table.row_of[underlying]]
@@ -217,6 +221,7 @@ class GeneratedScenario:
             ask=np.concatenate([*(part.ask for part in parts), stock[:, 1]]),
             bid_size=np.concatenate([*(part.bid_size for part in parts), stock[:, 2]]),
             ask_size=np.concatenate([*(part.ask_size for part in parts), stock[:, 3]]),
+            last=stock[:, 6],
             low=stock[:, 4],
             high=stock[:, 5],
             flow_row=flow_row,
@@ -225,7 +230,7 @@ class GeneratedScenario:
         )
 
     def _underlying_quote(self, path: UnderlyingPath, place: _Step, rng: np.random.Generator) -> tuple[int, ...]:
-        """Bid, ask, sizes, and the range since the step before. The last price trades on the side of a coin."""
+        """Bid, ask, sizes, low and high since the step before, and the last price, which lies between bid and ask."""
         day = path.days[place.session]
         cents = round(100 * float(day.price[place.minute]))
         width = 1 if day.level[place.minute] < 0.25 else 2
@@ -234,7 +239,7 @@ class GeneratedScenario:
         previous = place.minute if place.minute == 0 else self._previous_minute(place)
         passed = day.price[previous : place.minute + 1]
         low, high = round(100 * float(passed.min())), round(100 * float(passed.max()))
-        return cents - width + up, cents + up, int(sizes[0]), int(sizes[1]), low, high
+        return cents - width + up, cents + up, int(sizes[0]), int(sizes[1]), low, high, cents
 
     def _previous_minute(self, place: _Step) -> int:
         interval = _REGULAR_MINUTES / self._steps_per_session

@@ -97,7 +97,8 @@ class _Stock:
         passed = [bar for bar in self.bars if previous_ns <= bar.ts_ns < ts_ns]
         low = min((round(100 * bar.low) for bar in passed), default=bid)
         high = max((round(100 * bar.high) for bar in passed), default=ask)
-        return UnderlyingQuote(bid, ask, bid_size, ask_size, low, high)
+        last = round(100 * passed[-1].close) if passed else (bid + ask) // 2
+        return UnderlyingQuote(bid, ask, bid_size, ask_size, last, low, high)
 
 
 def _session_steps(rows: QuoteRows, session: Session, stock: _Stock) -> list[RecordedStep]:

@@ -31,7 +31,7 @@ class Frame:
     """The market makers' quotes and the flow of one step.
 
     rows: listed contracts, then the underlyings; bid, ask (cents), bid_size, ask_size align with it, size 0 is no quote on that side.
-    low, high: range (cents) in which each underlying traded since the step before, shape (underlyings,).
+    last, low, high: last price and range (cents) of each underlying since the step before, shape (underlyings,); at the close the official price.
     flow_row, flow_side (+1 buys, -1 sells), flow_qty: orders of others that take liquidity in this step, in order of arrival.
     """
 
@@ -43,6 +43,7 @@ class Frame:
     ask: IntArray
     bid_size: IntArray
     ask_size: IntArray
+    last: IntArray
     low: IntArray
     high: IntArray
     flow_row: NDArray[np.int32]

@@ -94,6 +94,7 @@ class RecordedScenario:
             ask=columns[1],
             bid_size=columns[2],
             ask_size=columns[3],
+            last=np.array([stock.last]),
             low=np.array([stock.low]),
             high=np.array([stock.high]),
             flow_row=self._row_of[recorded.flow.contract],

@@ -28,12 +28,13 @@ _KEYS = ["root", "expiration", "strike", "right"]
 
 @dataclass(frozen=True, slots=True)
 class UnderlyingQuote:
-    """Prices in cents; low and high are the range since the step before."""
+    """Prices in cents; last, low and high are of the time since the step before."""
 
     bid: int
     ask: int
     bid_size: int
     ask_size: int
+    last: int
     low: int
     high: int
 
