@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from gammaray.pricing.jit import kernel
-from gammaray.pricing.surface.black import otm_price
+from gammaray.pricing.surface.black import otm_price, otm_prices
 from gammaray.pricing.surface.essvi import essvi_variance
 from gammaray.pricing.surface.essvi import fit_slices as fit_essvi_slices
 from gammaray.pricing.surface.nonparametric import SplineSlices
@@ -36,9 +36,12 @@ _FLOOR_DEVIATION = 1.0
 
 _WIDEST_SPACING = 0.02
 _CLOSEST_SPACING = 5e-4
-_SPACING_SCALE = 0.03
-_LOWEST_KNOT = -8.0
-_HIGHEST_KNOT = 4.0
+_GROWTH = 0.06  # of the distance between knots, from one to the next, away from the money
+_WORTHLESS = 1e-15
+_NEAREST_END = 1.0
+_FARTHEST_END = 40.0
+_ENDS_TRIED = 38
+_BEYOND_QUOTES = 0.5
 _STRIKES_NEAR_MONEY = 6
 
 _SAME_EXPIRY = 0.1  # relative difference of tau up to which an expiry of the earlier fit is taken for the same
@@ -60,14 +63,15 @@ def fit_slices(chain: PreparedChain, weights: FloatArray, warm: SplineSlices | N
         warm.prior if warm is not None and warm.prior.shape[0] == chain.tau.shape[0] else np.empty((0, 3)),
     )
     spacing = _strike_spacing(chain)
+    lowest, highest = _reach(chain, prior[-1])
     match = np.full(chain.tau.shape, -1)
-    # The knots of the earlier fit are kept while the strikes are about as dense.
-    if warm is not None and 0.67 < _spacing(warm.knots) / spacing < 1.5:
+    # The knots of the earlier fit are kept while the strikes are about as dense and as far apart.
+    if warm is not None and _serve(warm.knots, spacing, lowest, highest):
         knots, start = warm.knots, warm.coefficients
         nearest = np.argmin(np.abs(warm.tau[None, :] - chain.tau[:, None]), axis=1)
         match = np.where(np.abs(warm.tau[nearest] - chain.tau) < _SAME_EXPIRY * chain.tau, nearest, -1)
     else:
-        knots = make_knots(spacing, _SPACING_SCALE, _LOWEST_KNOT, _HIGHEST_KNOT)
+        knots = make_knots(spacing, _GROWTH, lowest, highest)
         start = np.empty((0, knots.shape[0]))
     fitted = _fit_expiries(
         knots, greville(knots), prior, chain.offsets, chain.k, chain.bid, chain.ask, chain.liquid, start, match
@@ -87,8 +91,24 @@ def _strike_spacing(chain: PreparedChain) -> float:
     return max(spacing, _CLOSEST_SPACING)
 
 
-def _spacing(knots: FloatArray) -> float:
-    return float(np.diff(np.log(knots)).min())
+def _reach(chain: PreparedChain, last: FloatArray) -> tuple[float, float]:
+    """Log-moneyness beyond which no option of the prior's last expiry, the dearest, has any value; beyond all quotes too."""
+    distance = np.geomspace(_NEAREST_END, _FARTHEST_END, _ENDS_TRIED)
+    ends = []
+    for sign, quoted in ((-1.0, -float(chain.k.min())), (1.0, float(chain.k.max()))):
+        k = sign * distance
+        z = last[2] / last[0] * k
+        variance = 0.5 * last[0] * (1.0 + last[1] * z + np.sqrt(z * z + 2.0 * last[1] * z + 1.0))
+        worthless = np.flatnonzero(otm_prices(k, np.sqrt(variance)) < _WORTHLESS)
+        end = float(distance[worthless[0]]) if worthless.size else _FARTHEST_END
+        ends.append(sign * max(end, quoted + _BEYOND_QUOTES))
+    return ends[0], ends[1]
+
+
+def _serve(knots: FloatArray, spacing: float, lowest: float, highest: float) -> bool:
+    """Whether knots of an earlier fit are dense and wide enough, and not far too dense."""
+    wide = knots[0] < math.exp(lowest) and knots[-1] > math.exp(highest)
+    return bool(wide and 0.67 < np.diff(np.log(knots)).min() / spacing < 1.5)
 
 
 @kernel

@@ -24,6 +24,7 @@ from gammaray.pricing.surface.splines import cell, curvature, greville, otm_valu
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
+_SAME_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,21 +89,29 @@ class SplineSlices:
 def _probabilities(knots: FloatArray, xi: FloatArray, otm: FloatArray) -> FloatArray:
     """P(S/F < g_m) and P(S/F > g_m): slopes of put and call at the knots, each from the coefficients of its own option."""
     n = knots.shape[0]
-    put = np.empty(n)
-    call = np.empty(n)
-    for j in range(n):
-        put[j] = otm[j] if xi[j] <= 1.0 else otm[j] + xi[j] - 1.0
-        call[j] = otm[j] if xi[j] > 1.0 else otm[j] + 1.0 - xi[j]
     out = np.zeros((2, n))
-    out[1, :3] = 1.0
-    out[0, n - 3 :] = 1.0
+    out[1, :2] = 1.0
     for m in range(2, n - 2):
-        left = (knots[m + 1] - knots[m]) / (knots[m + 1] - knots[m - 1])
-        before, after = xi[m] - xi[m - 1], xi[m + 1] - xi[m]
-        below = left * (put[m] - put[m - 1]) / before + (1.0 - left) * (put[m + 1] - put[m]) / after
-        above = left * (call[m - 1] - call[m]) / before + (1.0 - left) * (call[m] - call[m + 1]) / after
-        out[0, m] = min(max(below, out[0, m - 1]), 1.0)
-        out[1, m] = min(max(above, 0.0), out[1, m - 1])
+        upper = knots[m] > 1.0
+        values = np.empty(3)
+        for q in range(3):
+            j = m - 1 + q
+            values[q] = otm[j]
+            if upper and xi[j] <= 1.0:
+                values[q] += 1.0 - xi[j]
+            elif not upper and xi[j] > 1.0:
+                values[q] += xi[j] - 1.0
+        share = (knots[m + 1] - knots[m]) / (knots[m + 1] - knots[m - 1])
+        slope = share * (values[1] - values[0]) / (xi[m] - xi[m - 1]) + (1.0 - share) * (values[2] - values[1]) / (
+            xi[m + 1] - xi[m]
+        )
+        if upper:
+            out[1, m] = min(max(-slope, 0.0), out[1, m - 1])
+            out[0, m] = 1.0 - out[1, m]
+        else:
+            out[0, m] = min(max(slope, out[0, m - 1]), 1.0)
+            out[1, m] = 1.0 - out[0, m]
+    out[0, n - 2 :] = 1.0
     return out
 
 
@@ -247,7 +256,7 @@ def _evaluate(
             time = (tau[p] - taus[i - 1]) / (taus[i] - taus[i - 1])
             first, second = deviation[i - 1], deviation[i]
             share = time
-            if second > first * (1.0 + 1e-12):
+            if second > first * (1.0 + _SAME_DEVIATION):
                 share = (math.sqrt((1.0 - time) * first * first + time * second * second) - first) / (second - first)
             x_1 = _displaced(knots, density[i - 1], tail[i - 1], density[i], tail[i], share, x)
             x_2 = (x - (1.0 - share) * x_1) / share

@@ -48,6 +48,8 @@ _RATE_PRIOR_DEVIATION = 0.004
 """How far (one standard deviation) the rate of a single expiry may lie from the rate of the whole chain."""
 
 _MAX_ABSOLUTE_RATE = 0.5
+_FARTHEST_FORWARD = 1.0  # |ln(forward / spot)| of a forward that is believed
+_SMALLEST = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,7 +319,7 @@ def _parity_forward(strike: FloatArray, quote: FloatArray, discount: float, spot
         # Not onto the very edge of the interval, where a quote would be touched.
         margin = 0.1 * (high - low)
         forward = min(max(forward, low + margin), high - margin)
-    return forward
+    return forward if abs(math.log(max(forward, _SMALLEST) / spot)) < _FARTHEST_FORWARD else math.nan
 
 
 @kernel

@@ -19,6 +19,9 @@ import numpy as np
 from gammaray.pricing.jit import kernel
 from gammaray.pricing.surface.quotes import FloatArray
 
+_SPARE = 8
+"""Knots beyond the range asked for, so that windows and their edges fit."""
+
 
 @kernel
 def greville(knots: FloatArray) -> FloatArray:
@@ -95,10 +98,13 @@ def otm_value(knots: FloatArray, xi: FloatArray, otm: FloatArray, x: float) -> f
     return total
 
 
-def make_knots(spacing: float, scale: float, low: float, high: float) -> FloatArray:
-    """Knots in x = e^k between k = low < 0 and high > 0: `spacing` apart at the money, growing in proportion to |k| beyond `scale`."""
-    step = spacing / scale
-    below = math.ceil(math.asinh(-low / scale) / step)
-    above = math.ceil(math.asinh(high / scale) / step)
-    knots: FloatArray = np.exp(scale * np.sinh(step * np.arange(-below, above + 1)))
+def make_knots(spacing: float, growth: float, low: float, high: float) -> FloatArray:
+    """Knots in x = e^k from below k = low < 0 to above k = high > 0.
+
+    They are `spacing` apart in k at the money; far from it each distance is larger than the one before by the factor 1 + `growth`.
+    """
+    scale = spacing / growth
+    below = math.ceil(math.asinh(-low / scale) / growth) + _SPARE
+    above = math.ceil(math.asinh(high / scale) / growth) + _SPARE
+    knots: FloatArray = np.exp(scale * np.sinh(growth * np.arange(-below, above + 1)))
     return knots
