@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -23,28 +22,20 @@ def find(name: str, namespace: str) -> ActorHandle:
         raise RetryLater(f"no actor named {name} in namespace {namespace}") from None
 
 
-def call(
-    handle: ActorHandle,
-    method: str,
-    *args: Any,
-    timeout_s: float = RESTART_TIMEOUT_S,
-    on_restart: Callable[[str], None] | None = None,
-) -> Any:
-    """Call an idempotent method and wait for its result, again after a restart of the actor.
+def call(name: str, namespace: str, method: str, *args: Any, timeout_s: float = RESTART_TIMEOUT_S) -> Any:
+    """Call an idempotent method of a named actor and wait for its result, again after a restart or a replacement of the actor.
 
     Raises the method's own exception, RetryLater when the actor is not back within `timeout_s`, MustHalt when its constructor failed.
     """
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            return ray.get(getattr(handle, method).remote(*args))
-        except (ActorUnavailableError, ActorDiedError) as error:
+            return ray.get(getattr(find(name, namespace), method).remote(*args))
+        except (ActorUnavailableError, ActorDiedError, RetryLater) as error:
             if isinstance(error, ActorDiedError) and "creation task" in str(error):
-                raise MustHalt(f"{method}: the actor could not be created: {_last_line(error)}") from error
+                raise MustHalt(f"{name}: the actor could not be created: {_last_line(error)}") from error
             if time.monotonic() > deadline:
-                raise RetryLater(f"{method}: the actor did not come back within {timeout_s:.0f} s: {error}") from error
-            if on_restart is not None:
-                on_restart(method)
+                raise RetryLater(f"{name}.{method}: no answer within {timeout_s:.0f} s: {error}") from error
             time.sleep(0.5)
         except RayTaskError as error:
             if isinstance(error.cause, Exception):

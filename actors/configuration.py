@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
+from gammaray.operations.errors import ConfigurationError
 from gammaray.operations.run_folder import RunFolder
 from gammaray.operations.settings import Settings
 
@@ -23,6 +25,24 @@ class ActorConfiguration:
     api_url: str
     dashboard_url: str
     key_hashes: tuple[str, ...]
+
+    @classmethod
+    def of_run(cls, folder: RunFolder) -> ActorConfiguration:
+        """The configuration of the system that runs in a folder. Raises ConfigurationError when none does."""
+        if not folder.endpoints.is_file():
+            raise ConfigurationError(f"run folder {folder.path}: no endpoints.json; is a run working there?")
+        endpoints = json.loads(folder.endpoints.read_text())
+        manifest = json.loads((folder.path / "manifest.json").read_text())
+        return cls(
+            run_id=manifest["run_id"],
+            settings=Settings(**manifest["settings"]),
+            folder=folder,
+            venue_url=endpoints["venue_url"],
+            underlyings=tuple(endpoints["underlyings"]),
+            api_url=endpoints["api_url"],
+            dashboard_url=endpoints["dashboard_url"],
+            key_hashes=tuple(endpoints["key_hashes"]),
+        )
 
     @property
     def lock_step(self) -> bool:

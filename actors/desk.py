@@ -25,6 +25,7 @@ from actors.venue import trading
 from gammaray.desk.reconciliation import ReconciliationReport
 from gammaray.desk.session import DeskSession
 from gammaray.features.observer import MarketTick, SessionClose
+from gammaray.market.snapshot import ChainSnapshot
 from gammaray.operations.errors import BadInput, RetryLater
 from gammaray.operations.health import Health
 from gammaray.operations.settings import RiskSettings
@@ -118,6 +119,12 @@ class DeskActor:
                 "journal_entries": self._session.totals()["journal_entries"],
             }
 
+    def checkpoint(self) -> None:
+        """Save a snapshot of the desk, so that the next start replays little."""
+        with self._lock:
+            self._session.pump()
+            self._session.close()
+
     # ---- asked over HTTP
 
     @ray.method(concurrency_group="read")
@@ -165,6 +172,17 @@ class DeskActor:
         """What the strategies want now, as values."""
         with self._lock:
             return [] if self._tick is None else self._trader.wanted(self._view(self._tick))
+
+    @ray.method(concurrency_group="read")
+    def market(self, underlying: str) -> tuple[ChainSnapshot, Forecast | None]:
+        """The newest snapshot of an underlying, and the forecast that its strategies trade on. Raises BadInput for an unknown one."""
+        with self._lock:
+            if self._tick is None:
+                raise RetryLater("no market has been seen yet")
+            view = self._view(self._tick)
+        if underlying not in view.snapshots:
+            raise BadInput("underlying", f"{underlying} is not an underlying of this run: {', '.join(view.snapshots)}")
+        return view.snapshots[underlying], view.forecasts.get(underlying)
 
     @ray.method(concurrency_group="read")
     def check_signal(self, signal: Signal) -> dict[str, Any]:

@@ -28,25 +28,36 @@ def _classes() -> Mapping[str, Any]:
     }
 
 
-def launch(configuration: ActorConfiguration) -> dict[str, ActorHandle]:
-    """Create every actor; returns at once, their constructors run in their own processes.
+def create(name: str, configuration: ActorConfiguration) -> ActorHandle:
+    """Create one actor under its name; returns at once. Raises ValueError when the name is taken.
 
     Retries are off: a call whose actor died may or may not have run, and the caller decides (`actors.calls`).
     """
-    return {
-        name: actor_class.options(
+    handle: ActorHandle = (
+        _classes()[name]
+        .options(
             name=name,
             namespace=configuration.namespace,
             lifetime="detached",
             max_restarts=-1,
             max_task_retries=0,
             num_cpus=0,
-        ).remote(configuration)
-        for name, actor_class in _classes().items()
-    }
+        )
+        .remote(configuration)
+    )
+    return handle
 
 
-def end(handles: Mapping[str, ActorHandle]) -> None:
+def launch(configuration: ActorConfiguration) -> None:
+    """Create every actor; returns at once, their constructors run in their own processes."""
+    for name in names.ALL:
+        create(name, configuration)
+
+
+def end(namespace: str) -> None:
     """End the actors for good. Call after the desk has been closed."""
-    for handle in handles.values():
-        ray.kill(handle, no_restart=True)
+    for name in names.ALL:
+        try:
+            ray.kill(ray.get_actor(name, namespace=namespace), no_restart=True)
+        except ValueError:
+            continue  # it never came up

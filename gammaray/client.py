@@ -21,12 +21,15 @@ from gammaray.operations.errors import BadInput, ConfigurationError, RetryLater
 from gammaray.operations.progress import ProgressView, Silent
 from gammaray.operations.run_folder import RunFolder
 from gammaray.operations.settings import Settings, load_settings
+from gammaray.types.instruments import parse_occ
+from gammaray.types.orders import OrderLeg
 from gammaray.types.signals import Signal
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from gammaray.pricing import Greeks
+    from gammaray.strategies.multileg import StrategyAnalysis, Suggestion
 
 READY_TIMEOUT_S = 180.0
 CALL_TIMEOUT_S = 60.0
@@ -97,12 +100,11 @@ class TradingSystem:
         """Join the running system of a run folder. Raises ConfigurationError when nothing runs there."""
         import ray
 
-        path = Path(run_dir) / "endpoints.json"
-        if not path.is_file():
-            raise ConfigurationError(f"run folder {run_dir}: no endpoints.json; is a run working there?")
-        endpoints = json.loads(path.read_text())
-        manifest = json.loads((Path(run_dir) / "manifest.json").read_text())
-        system = cls(settings=Settings(**manifest["settings"]), run_dir=run_dir)
+        from actors.configuration import ActorConfiguration
+
+        folder = RunFolder(Path(run_dir).resolve())
+        system = cls(settings=ActorConfiguration.of_run(folder).settings, run_dir=run_dir)
+        endpoints = json.loads(folder.endpoints.read_text())
         if not ray.is_initialized():
             try:
                 ray.init(address=endpoints["ray_address"], namespace=endpoints["namespace"], log_to_driver=False)
@@ -170,11 +172,11 @@ class TradingSystem:
         """Call a method of an actor by its name. Raises RetryLater when it is away, and the method's own exception."""
         import ray
 
-        from actors.calls import call, find
+        from actors.calls import call
 
         if not ray.is_initialized():
             raise RetryLater("not connected: use it as a context manager, or TradingSystem.connect(run_dir)")
-        return call(find(actor, self.settings.cluster.namespace), method, *args, timeout_s=CALL_TIMEOUT_S)
+        return call(actor, self.settings.cluster.namespace, method, *args, timeout_s=CALL_TIMEOUT_S)
 
     # ---- market
 
@@ -234,7 +236,7 @@ class TradingSystem:
         import httpx
 
         window: Mapping[str, Any] = self.call("market", "feature_window", symbol)
-        endpoints = json.loads((self.folder.path / "endpoints.json").read_text())
+        endpoints = json.loads(self.folder.endpoints.read_text())
         response = httpx.post(
             f"{endpoints['api_url']}/v1/models/{model}/predict",
             json={"window": window["rows"].tolist(), "key": symbol, "feature_version": window["version"]},
@@ -267,6 +269,34 @@ class TradingSystem:
         """What the strategies want now; nothing is sent."""
         signals: list[Signal] = self.call("desk", "wanted_signals")
         return signals
+
+    def analyze_option_strategy(self, legs: Sequence[OrderLeg]) -> StrategyAnalysis:
+        """Payoff, break-evens, probability of profit, margin and greeks of a package, on the newest quotes.
+
+        Raises BadInput for a leg that is no option of one underlying of this run or has no good quote now.
+        """
+        from gammaray.strategies.multileg import Leg, analyze
+
+        try:
+            contracts = [parse_occ(leg.symbol) for leg in legs]
+            snapshot, _ = self.call("desk", "market", contracts[0].underlying if contracts else "")
+            return analyze(
+                snapshot,
+                [Leg(contract, leg.side.sign * leg.ratio_qty) for contract, leg in zip(contracts, legs, strict=True)],
+            )
+        except ValueError as error:
+            raise BadInput("legs", str(error)) from None
+
+    def suggest_option_strategies(self, market_outlook: str, underlying: str | None = None) -> list[Suggestion]:
+        """The best packages for an outlook ("bullish", "bearish", "neutral", "volatile"), best first, on the newest quotes and forecast."""
+        from gammaray.strategies.multileg import suggest_option_strategies
+
+        symbol = underlying or next(iter(self.call("market", "status")))
+        snapshot, forecast = self.call("desk", "market", symbol)
+        try:
+            return suggest_option_strategies(market_outlook, snapshot, forecast=forecast)
+        except ValueError as error:
+            raise BadInput("market_outlook", str(error)) from None
 
     def check_order_risk(self, signal: Signal) -> dict[str, Any]:
         """What the pre-trade gate would say: accepted, or the rule, its limit and the value."""

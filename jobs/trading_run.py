@@ -7,16 +7,16 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import ray
 from ray.actor import ActorHandle
 
 from actors import names
-from actors.calls import call
+from actors.calls import call, find
 from actors.cluster import Cluster, connect, free_ports, require_free_port
 from actors.configuration import ActorConfiguration
 from actors.launch import end, launch
@@ -32,6 +32,7 @@ from gammaray.operations.settings import Settings, VenueKind
 from gammaray.risk.exposure import BookExposure, Exposure
 from gammaray.types.clock import WallClock
 from gammaray.venues.alpaca.config import AlpacaSettings
+from gammaray.venues.protocol import VenueAmbiguous, VenueError, VenueUnavailable
 from gammaray.venues.simulated.admin_client import AdminClient
 from jobs.data import import_history, learns_from_history, training_set
 from jobs.pacing import FreeRunningPacer, LockStepPacer, Pacer, WallPacer
@@ -39,10 +40,19 @@ from jobs.summary import RunRecord, build_summary
 from jobs.train import train_champions
 from jobs.venue_process import VenueProcess
 
+_T = TypeVar("_T")
 WALL_INTERVAL_S = 60.0
 """Between decisions on paper and live."""
 START_TIMEOUT_S = 120.0
 JOB_TIMEOUT_S = 600.0
+_AWAY = (
+    ray.exceptions.ActorUnavailableError,
+    ray.exceptions.ActorDiedError,
+    RetryLater,
+    VenueUnavailable,
+    VenueAmbiguous,
+)
+"""Errors of a part that is being started again."""
 _NO_EXPOSURE = BookExposure(0, {}, Exposure(), ())
 _log = get_logger("jobs.trading_run")
 
@@ -76,7 +86,7 @@ def run_system(
     except ConfigurationError:
         run.abandon()
         raise
-    except (GammaRayError, ray.exceptions.RayError) as error:
+    except (GammaRayError, VenueError, ray.exceptions.RayError) as error:
         _log.error("run_failed", error=str(error), kind=type(error).__name__)
         run.record.errors.append(f"{type(error).__name__}: {error}")
     except BaseException:
@@ -94,7 +104,7 @@ class TradingRun:
         self.settings = settings
         self.run_id = run_dir.name
         self.record = RunRecord()
-        self.handles: dict[str, ActorHandle] = {}
+        self._launched = False
         self.desk_report: DeskReport | None = None
         self.learning: LearningReport | None = None
         self._view = view
@@ -140,7 +150,7 @@ class TradingRun:
             dashboard_url=self._cluster.dashboard_url,
             key_hashes=(key_hash(key),),
         )
-        self._write_endpoints(venue_url)
+        self._write_endpoints(configuration)
         now_ns = AdminClient(venue_url).clock().clock_ns if venue_url else WallClock().now_ns()
         champions = None
         if learns:
@@ -149,7 +159,8 @@ class TradingRun:
             )
         self._serve = ServeController(self._cluster.dashboard_url)
         with self._stage("starting the actors and the application"):
-            self.handles = launch(configuration)
+            launch(configuration)
+            self._launched = True
             self._serve.deploy(application_config(settings, configuration.key_hashes))
             self._serve.wait_running(START_TIMEOUT_S)
             for name in names.ALL:
@@ -164,18 +175,20 @@ class TradingRun:
         self.record.seconds["start"] = time.monotonic() - self._begun
         self._view.stage(f"ready after {self.record.seconds['start']:.1f} s")
 
-    def _write_endpoints(self, venue_url: str) -> None:
-        """Where other processes find the running system: `TradingSystem.connect(run_dir)` reads it."""
+    def _write_endpoints(self, configuration: ActorConfiguration) -> None:
+        """Where other processes find the running system: `TradingSystem.connect(run_dir)` and `jobs.upgrade` read it."""
         assert self._cluster is not None
         endpoints = {
             "ray_address": self._cluster.address,
-            "dashboard_url": self._cluster.dashboard_url,
-            "namespace": self._cluster.namespace,
-            "api_url": self.api_url,
-            "venue_url": venue_url,
+            "dashboard_url": configuration.dashboard_url,
+            "namespace": configuration.namespace,
+            "api_url": configuration.api_url,
+            "venue_url": configuration.venue_url,
             "venue_pid": self._venue.pid if self._venue else None,
+            "underlyings": configuration.underlyings,
+            "key_hashes": configuration.key_hashes,
         }
-        write_atomically(self.folder.path / "endpoints.json", json.dumps(endpoints, indent=2))
+        write_atomically(self.folder.endpoints, json.dumps(endpoints, indent=2))
 
     def _announce_venue(self) -> None:
         run = self.settings.run
@@ -226,7 +239,7 @@ class TradingRun:
         self.record.seconds["trade"] = time.monotonic() - began
 
     def _step(self, step: Step) -> None:
-        report: DeskReport = self._repeat(step, self._market_to_desk)
+        report = self._patiently(lambda: self._market_to_desk(step))
         self.desk_report = report
         self.record.market_from_ns = self.record.market_from_ns or step.ts_ns
         self.record.market_to_ns = step.ts_ns
@@ -240,14 +253,14 @@ class TradingRun:
 
     def _market_to_desk(self, step: Step) -> DeskReport:
         """Quotes to snapshot to decisions; the driver holds references only, the data goes from actor to actor."""
-        tick = self.handles[names.MARKET].advance.remote(step)
-        report_ref = self.handles[names.DESK].on_step.remote(tick)
+        tick = self._actor(names.MARKET).advance.remote(step)
+        report_ref = self._actor(names.DESK).on_step.remote(tick)
         report: DeskReport = ray.get(report_ref)
-        self._exposure = ray.get(self.handles[names.RISK].on_step.remote(tick, report_ref))
+        self._exposure = ray.get(self._actor(names.RISK).on_step.remote(tick, report_ref))
         if step.is_close:
-            closes = self.handles[names.MARKET].close_session.remote(tick)
-            forecasts = self.handles[names.DESK].on_close.remote(closes)
-            self._learn(ray.get(self.handles[names.DRIFT].on_close.remote(closes, forecasts)))
+            closes = self._actor(names.MARKET).close_session.remote(tick)
+            forecasts = self._actor(names.DESK).on_close.remote(closes)
+            self._learn(ray.get(self._actor(names.DRIFT).on_close.remote(closes, forecasts)))
         return report
 
     def _learn(self, learning: LearningReport) -> None:
@@ -274,36 +287,41 @@ class TradingRun:
                     f"{event['market_time'][:10]} {kind.replace('_', ' ')[:-1]}: {event['model']} {detail}"
                 )
 
-    def _repeat(self, step: Step, work: Callable[[Step], DeskReport]) -> DeskReport:
-        """Do a step again from its beginning when an actor died in it: every part of a step is idempotent."""
+    def _patiently(self, work: Callable[[], _T]) -> _T:
+        """Do idempotent work again from its beginning when an actor or the exchange died in it, once that is back."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                return work(step)
-            except (ray.exceptions.ActorUnavailableError, ray.exceptions.ActorDiedError, RetryLater) as error:
-                if time.monotonic() > deadline or self._stop.is_set():
+                return work()
+            except (*_AWAY, ray.exceptions.RayTaskError) as error:
+                cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+                if not isinstance(cause, _AWAY) or time.monotonic() > deadline:
                     raise
-                self._restarted(_part_of(error, self.handles), step)
-            except ray.exceptions.RayTaskError as error:
-                cause = error.cause
-                if not isinstance(cause, (RetryLater, ray.exceptions.RayActorError)) or time.monotonic() > deadline:
-                    raise
-                if self._venue is not None and self._venue.ensure_alive():
-                    self._restarted("venue", step)
-                else:
-                    time.sleep(0.5)
+                self._heal(error)
 
-    def _restarted(self, part: str, step: Step) -> None:
-        _log.warning("part_restarted", part=part, step=step.number)
-        self.record.restarted(part)
+    def _heal(self, error: Exception) -> None:
+        """Bring back what died: the exchange is started again here, actors by Ray."""
+        if self._venue is not None and self._venue.ensure_alive():
+            self._count_restart("venue")
+            return
+        part = self._part_of(error)
         for name in names.ALL:
             self._ask(name, "health")
+        if part:
+            self._count_restart(part)
+        else:
+            time.sleep(0.5)  # something of the venue's is only slow to come back
+
+    def _count_restart(self, part: str) -> None:
+        _log.warning("part_restarted", part=part, step=self.record.steps)
+        self._view.stage(f"{part} was restarted")
+        self.record.restarted(part)
         self._ask(names.SUPERVISOR, "restarted", part)
 
     def _revive_venue(self) -> bool:
         if self._venue is None or not self._venue.ensure_alive():
             return False
-        self.record.restarted("venue")
+        self._count_restart("venue")
         return True
 
     # ---- end
@@ -312,12 +330,12 @@ class TradingRun:
         """Close the desk (cancels, reconciliation), write the summary, end everything that was started."""
         began = time.monotonic()
         closing: Mapping[str, Any] = {}
-        if names.DESK in self.handles:
+        if self._launched:
             try:
-                self.desk_report, closing = self._ask(names.DESK, "close")
+                self.desk_report, closing = self._patiently(lambda: self._ask(names.DESK, "close"))
                 if self.learning is not None:
                     self.learning = self._ask(names.DRIFT, "report")
-            except (GammaRayError, ray.exceptions.RayError) as error:
+            except (GammaRayError, VenueError, ray.exceptions.RayError) as error:
                 self.record.errors.append(f"closing: {type(error).__name__}: {error}")
         self.record.seconds["total"] = time.monotonic() - self._begun
         manifest = json.loads((self.folder.path / "manifest.json").read_text())
@@ -333,7 +351,7 @@ class TradingRun:
         """End whatever was started, without asking anybody."""
         try:
             if self._cluster is not None:
-                end(self.handles)
+                end(self.settings.cluster.namespace)
                 if self._cluster.owned and self._serve is not None:
                     from ray import serve
 
@@ -342,9 +360,9 @@ class TradingRun:
         except ray.exceptions.RayError as error:
             _log.error("cluster_not_closed", error=str(error))
         finally:
-            (self.folder.path / "endpoints.json").unlink(missing_ok=True)
+            self.folder.endpoints.unlink(missing_ok=True)
             self._cluster = None
-            self.handles = {}
+            self._launched = False
             if self._venue is not None:
                 self._venue.stop()
                 self._venue = None
@@ -361,7 +379,20 @@ class TradingRun:
         self.record.seconds[text.split(" (")[0]] = time.monotonic() - began
 
     def _ask(self, name: str, method: str, *args: Any) -> Any:
-        return call(self.handles[name], method, *args, timeout_s=START_TIMEOUT_S)
+        return call(name, self.settings.cluster.namespace, method, *args, timeout_s=START_TIMEOUT_S)
+
+    def _actor(self, name: str) -> ActorHandle:
+        """Found anew each time: an upgrade puts another actor under the same name."""
+        return find(name, self.settings.cluster.namespace)
+
+    def _part_of(self, error: Exception) -> str:
+        """Name of the actor that an error is about, empty when it is about none."""
+        text = str(error)
+        for name in names.ALL:
+            with suppress(RetryLater):
+                if self._actor(name)._actor_id.hex() in text:
+                    return name
+        return ""
 
     def _wait(self, ref: Any) -> Any:
         """Wait for a result, giving up when asked to stop."""
@@ -403,12 +434,6 @@ class TradingRun:
             retraining=", ".join(learning.pending) if learning else "",
             restarts=sum(self.record.restarts.values()),
         )
-
-
-def _part_of(error: Exception, handles: Mapping[str, ActorHandle]) -> str:
-    """Name of the actor that an error is about."""
-    text = str(error)
-    return next((name for name, handle in handles.items() if handle._actor_id.hex() in text), "actor")
 
 
 def _underlyings(settings: Settings, venue_url: str) -> tuple[str, ...]:

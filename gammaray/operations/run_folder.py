@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def endpoints(self) -> Path:
+        """Where other processes find the running system; gone when it has ended."""
+        return self.path / "endpoints.json"
+
+    @property
     def api_key(self) -> Path:
         """The API key of this run (mode 0600)."""
         return self.path / "api_key"

@@ -1,0 +1,1 @@
+"""Which components exist, and the checks that exercise each of them against a running system."""
