@@ -7,6 +7,7 @@ was written; a vector that became known later, for the same session or an earlie
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from gammaray.features.engine import FeatureVector
 from gammaray.storage.history import History, HistoryTable
 from gammaray.types.clock import to_datetime
+
+_PREFIX = "f_"
+"""Columns of features start with it, so that a feature may have any name."""
 
 
 class FeatureStore:
@@ -30,7 +34,7 @@ class FeatureStore:
         """
         if vector.known_ns < vector.ts_ns:
             raise ValueError(f"known_ns: {vector.known_ns} is before ts_ns {vector.ts_ns}")
-        columns = {f"f_{name}": value for name, value in vector.as_dict().items()}
+        columns = {f"{_PREFIX}{name}": value for name, value in vector.as_dict().items()}
         row = {"ts_ns": vector.ts_ns, "known_ns": vector.known_ns, "day": vector.day, "version": vector.version}
         written = self._history.append(
             HistoryTable.FEATURES,
@@ -46,8 +50,17 @@ class FeatureStore:
         return written
 
     def online(self, underlying: str, version: str) -> FeatureVector | None:
-        """The newest vector of a feature set, from memory."""
-        return self._online.get((underlying, version))
+        """The newest vector of a feature set: from memory, or, after a restart, from the history. None when there is none."""
+        key = (underlying, version)
+        if key not in self._online and self._history.has_rows(HistoryTable.FEATURES):
+            rows = self._history.query(
+                f"SELECT * FROM {HistoryTable.FEATURES} WHERE underlying = ? AND version = ? "
+                "ORDER BY ts_ns DESC, known_ns DESC LIMIT 1",
+                [underlying, version],
+            ).to_pylist()
+            if rows:
+                self._online[key] = _vector(rows[0])
+        return self._online.get(key)
 
     def as_of(
         self, underlying: str, version: str, names: Sequence[str], times_ns: Sequence[int]
@@ -62,7 +75,7 @@ class FeatureStore:
             return ts_ns, values
         # Among the rows known so far the best is the latest session, and of it the latest version: a running arg max in the order of
         # known time. The times are then joined on known time alone.
-        packed = ", ".join(f"f_{name}" for name in names)
+        packed = ", ".join(f"{_PREFIX}{name}" for name in names)
         table = self._history.query(
             f"""
             WITH known AS (
@@ -81,3 +94,21 @@ class FeatureStore:
                 ts_ns[i] = row["ts"]
                 values[i] = [np.nan if value is None else value for value in row["v"]]
         return ts_ns, values
+
+
+def _vector(row: dict[str, Any]) -> FeatureVector:
+    """The vector of a stored row. A column that is null belongs to another set of features; an unknown value is NaN."""
+    values = {
+        name.removeprefix(_PREFIX): value
+        for name, value in row.items()
+        if name.startswith(_PREFIX) and value is not None
+    }
+    return FeatureVector(
+        underlying=row["underlying"],
+        day=row["day"],
+        ts_ns=row["ts_ns"],
+        known_ns=row["known_ns"],
+        names=tuple(values),
+        version=row["version"],
+        values=np.array(list(values.values())),
+    )

@@ -65,6 +65,20 @@ def test_writing_twice_changes_nothing_and_versions_are_apart(tmp_path):
     assert store.online("IWM", "v1") is None
 
 
+def test_a_restarted_store_serves_what_was_served(tmp_path):
+    history = History(tmp_path)
+    store = FeatureStore(history)
+    store.write(vector(100, 100, 1.0))
+    store.write(vector(200, 200, float("nan")))
+    other = FeatureVector("SPY", date(1970, 1, 1), 300, 300, ("c",), "v2", np.array([3.0]))
+    store.write(other)
+    found = FeatureStore(history).online("SPY", "v1")
+    assert repr(found) == repr(store.online("SPY", "v1"))
+    assert found.values.tobytes() == store.online("SPY", "v1").values.tobytes()
+    assert FeatureStore(history).online("SPY", "v2").names == ("c",)
+    assert FeatureStore(history).online("SPY", "v3") is None
+
+
 def test_an_unknown_value_comes_back_as_nan(tmp_path):
     store = FeatureStore(History(tmp_path))
     store.write(vector(100, 100, float("nan")))
