@@ -5,9 +5,9 @@ from __future__ import annotations
 from gammaray.desk import events
 from gammaray.desk.books import TRADING_STATES, Books
 from gammaray.desk.core.exposure import hold
-from gammaray.desk.core.gate import MINUTE_NS, rate_level
+from gammaray.desk.core.gate import MINUTE_NS, REDUCES, rate_level
 from gammaray.desk.events import Reservation
-from gammaray.desk.gate import Gate, closes
+from gammaray.desk.gate import Gate, effect_of
 from gammaray.desk.limits import Rule
 from gammaray.desk.records import OrderRecord, intent_key
 from gammaray.types.money import format_dollars
@@ -60,7 +60,7 @@ class Decisions:
             now_ns,
             client_order_id,
             signal,
-            tuple(closes(leg, signal.purpose) for leg in signal.legs),
+            tuple(effect_of(leg, signal.purpose) == REDUCES for leg in signal.legs),
             Reservation(*gate.reserved()),
             self._rate_after(now_ns),
         )

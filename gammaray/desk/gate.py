@@ -46,7 +46,7 @@ class Gate:
         numbers = [now_ns, _PURPOSE_CODE[purpose], qty, priced, net, count]
         rows = store._symbol_rows
         for leg in legs:
-            numbers += (rows[leg.symbol], leg.side.sign * leg.ratio_qty, closes(leg, purpose))
+            numbers += (rows[leg.symbol], leg.side.sign * leg.ratio_qty, effect_of(leg, purpose))
         _PACKERS[count].pack_into(self._buffer, 0, *numbers)
         return core.check_order(store.book, limits, self._request, self.out)  # type: ignore[no-any-return]
 
@@ -61,8 +61,8 @@ class Gate:
         return funds, loss, delta, gamma, vega
 
 
-def closes(leg: OrderLeg, purpose: Purpose) -> bool:
-    """Whether a leg is to reduce a position: by its intent, or, where it has none, by the purpose of the order."""
+def effect_of(leg: OrderLeg, purpose: Purpose) -> int:
+    """What a leg is to do to the position: by its intent, or, where it has none, by the purpose of the order."""
     if leg.intent is not None:
-        return leg.intent.value.endswith("_to_close")
-    return purpose is Purpose.CLOSE
+        return core.REDUCES if leg.intent.value.endswith("_to_close") else core.BUILDS
+    return core.REDUCES if purpose is Purpose.CLOSE else core.ANY_EFFECT

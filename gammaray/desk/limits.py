@@ -28,6 +28,7 @@ class Rule(StrEnum):
     PRICE_COLLAR = "price_collar"
     POSITION_QTY = "position_qty"
     CLOSE_QTY = "close_qty"
+    POSITION_INTENT = "position_intent"
     DAILY_LOSS = "daily_loss"
     UNCOVERED_SHORT = "uncovered_short"
     POSITION_LOSS = "max_position_size"
@@ -46,7 +47,7 @@ class Rule(StrEnum):
     UNKNOWN_SYMBOL = "unknown_symbol"
 
 
-CORE_RULES: tuple[Rule, ...] = tuple(Rule)[:22]
+CORE_RULES: tuple[Rule, ...] = tuple(Rule)[:23]
 """The rules that the compiled gate checks; code k of the gate is CORE_RULES[k - 1]."""
 
 

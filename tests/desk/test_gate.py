@@ -196,6 +196,25 @@ def test_closing_orders_cannot_close_more_than_there_is() -> None:
     assert isinstance(desk.decide(replace(first, position_id="p2", qty=1), NOW), events.OrderIntended)
 
 
+@pytest.mark.parametrize(
+    ("held", "qty", "intent", "passes"),
+    [(2, 2, None, True), (2, 3, None, False), (2, 1, "sell_to_open", False), (0, 1, None, True)],
+)
+def test_an_order_on_the_other_side_closes_and_may_not_go_through_zero(
+    held: int, qty: int, intent: str | None, passes: bool
+) -> None:
+    """The venue nets a contract and refuses what contradicts that, so the gate does."""
+    desk, _, _ = open_desk(replace(WIDE, defined_risk_only=False, max_position_size=1.0))
+    if held:
+        hold(desk, **{PUT: held})
+    decision = desk.decide(signal(leg(PUT, "sell", intent=intent), qty=qty, price=1.0), NOW)
+    if passes:
+        assert isinstance(decision, events.OrderIntended)
+    else:
+        event = denied(decision, "position_intent")
+        assert (event.limit, event.value, event.subject) == (held, qty, PUT)
+
+
 def test_daily_loss_stops_opening_and_the_rule_reduces_then_halts() -> None:
     limits = replace(WIDE, max_daily_loss=0.05, halt_daily_loss=0.10)
     desk, _, _ = open_desk(limits)

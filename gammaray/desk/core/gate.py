@@ -14,7 +14,7 @@ from gammaray.desk.core.layout import SHARE, Book
 from gammaray.desk.core.margin import underlying_requirement
 from gammaray.pricing.jit import kernel
 
-# request: fixed part, then (instrument, signed ratio, closes) a leg. LIMIT_PRICE is the signed net of a unit, negative for a simple sale.
+# request: fixed part, then (instrument, signed ratio, effect) a leg. LIMIT_PRICE is the signed net of a unit, negative for a simple sale.
 NOW_NS, PURPOSE, QTY, HAS_LIMIT, LIMIT_PRICE, LEGS, FIRST_LEG = 0, 1, 2, 3, 4, 5, 6
 LEG_WIDTH = 3
 REQUEST_SIZE = FIRST_LEG + 4 * LEG_WIDTH
@@ -23,6 +23,8 @@ RULE, LIMIT_OUT, VALUE_OUT, SUBJECT, RESERVED = 0, 1, 2, 3, 4
 OUT_SIZE = RESERVED + 5
 
 OPEN, CLOSE, HEDGE = 0, 1, 2
+# What a leg is to do to the position: whatever it does, only reduce it, only build it up.
+ANY_EFFECT, REDUCES, BUILDS = 0, 1, 2
 ACTIVE, REDUCING, HALTED = 0, 1, 2
 
 # Codes of the rules; `gammaray.desk.limits.Rule` names them in this order.
@@ -38,6 +40,7 @@ ACTIVE, REDUCING, HALTED = 0, 1, 2
     PRICE_COLLAR,
     POSITION_QTY,
     CLOSE_QTY,
+    POSITION_INTENT,
     DAILY_LOSS,
     UNCOVERED_SHORT,
     POSITION_LOSS,
@@ -50,7 +53,7 @@ ACTIVE, REDUCING, HALTED = 0, 1, 2
     GAMMA_TOTAL,
     VEGA_UNDERLYING,
     VEGA_TOTAL,
-) = range(23)
+) = range(24)
 
 PPM = 1_000_000
 MINUTE_NS = 60_000_000_000
@@ -102,7 +105,7 @@ def check_order(book: Book, limits: NDArray[np.void], request: NDArray[np.int64]
     for k in range(count):
         i = request[FIRST_LEG + LEG_WIDTH * k]
         ratio = request[FIRST_LEG + LEG_WIDTH * k + 1]
-        closes = request[FIRST_LEG + LEG_WIDTH * k + 2]
+        effect = request[FIRST_LEG + LEG_WIDTH * k + 2]
         qty = ratio * units
         legs[k, 0] = i
         legs[k, 1] = qty
@@ -134,11 +137,16 @@ def check_order(book: Book, limits: NDArray[np.void], request: NDArray[np.int64]
         most = limit["shares_per_symbol"] if share else limit["contracts_per_symbol"]
         working = position["working_buy"] if qty > 0 else -position["working_sell"]
         after = position["qty"] + working + qty
-        if closes == 1:
+        if effect == REDUCES:
             free = abs(position["qty"]) - position["working_close"]
             if position["qty"] * qty >= 0 or abs(qty) > free:
                 return _deny(out, CLOSE_QTY, max(0, free), abs(qty), i)
-        elif abs(after) > most:
+        # The venue nets a contract: an order on the other side closes, and may not go through zero.
+        elif position["qty"] * qty < 0:
+            free = abs(position["qty"]) - (position["working_buy"] if qty > 0 else position["working_sell"])
+            if effect == BUILDS or abs(qty) > free:
+                return _deny(out, POSITION_INTENT, max(0, free), abs(qty), i)
+        if effect != REDUCES and abs(after) > most:
             return _deny(out, POSITION_QTY, most, abs(after), i)
         delta += qty * quote["delta"]
         gamma += qty * quote["gamma"]
