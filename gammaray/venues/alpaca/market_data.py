@@ -22,8 +22,8 @@ from gammaray.types.instruments import OptionContract
 from gammaray.venues.alpaca import translate
 from gammaray.venues.alpaca.config import AlpacaSettings, Environment
 from gammaray.venues.alpaca.quote_stream import QuoteStream, Row
-from gammaray.venues.alpaca.transport import harden, read
-from gammaray.venues.protocol import Bar, QuoteBatch, VenueUnavailable
+from gammaray.venues.alpaca.transport import harden, read, send
+from gammaray.venues.protocol import Bar, QuoteBatch, VenueError, VenueUnavailable
 
 CONTRACT_PAGE = 10_000
 SUBSCRIBE_TIMEOUT_S = 15.0
@@ -41,8 +41,8 @@ class AlpacaMarketData:
         self._stocks = StockHistoricalDataClient(key, secret, raw_data=True, url_override=settings.data_url)
         for client in (self._reference, self._options, self._stocks):
             harden(client, settings)
-        self._option_quotes = QuoteStream("options", settings)
-        self._stock_quotes = QuoteStream("stocks", settings)
+        self._option_quotes = QuoteStream("options", settings, self._is_closed)
+        self._stock_quotes = QuoteStream("stocks", settings, self._is_closed)
         self._index: dict[str, int] = {}
         self._names: list[str] = []
 
@@ -103,6 +103,13 @@ class AlpacaMarketData:
     def clock_ns(self) -> int:
         """The venue's time."""
         return translate.time_ns(read(self._reference.get_clock, "clock", self._settings)["timestamp"])
+
+    def _is_closed(self) -> bool:
+        """Whether no quotes are due; False when the venue does not say."""
+        try:
+            return not send(self._reference.get_clock, "clock")["is_open"]
+        except VenueError:
+            return False
 
     # Streams --------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from alpaca.data.enums import DataFeed, OptionsFeed
 from alpaca.data.live.option import OptionDataStream
 from alpaca.data.live.stock import StockDataStream
 from alpaca.data.live.websocket import DataStream
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from gammaray.venues.alpaca.config import AlpacaSettings
 from gammaray.venues.alpaca.stream_thread import StreamThread
@@ -32,9 +32,10 @@ KEPT_STAMPS = 64
 class QuoteStream:
     """One connection: the quotes of a set of symbols, kept until they are drained."""
 
-    def __init__(self, kind: str, settings: AlpacaSettings) -> None:
-        """kind: "options" or "stocks"."""
+    def __init__(self, kind: str, settings: AlpacaSettings, quiet_is_normal: Callable[[], bool]) -> None:
+        """kind: "options" or "stocks". quiet_is_normal: asked before a mute stream is renewed (the market may be closed)."""
         self.kind = kind
+        self.quiet_is_normal = quiet_is_normal
         self._changed = threading.Condition()
         self._rows: list[Row] = []
         self.wanted: frozenset[str] = frozenset()
@@ -176,6 +177,9 @@ class _FrameMixin:
         while self._should_run:  # type: ignore[attr-defined]
             limit = 5.0 if self._data_timeout is None else min(5.0, last_data + self._data_timeout - loop.time())
             if limit <= 0:
+                if await loop.run_in_executor(None, self._listener.quiet_is_normal):
+                    last_data = loop.time()
+                    continue
                 log.warning("%s stream: nothing for %.0f s, reconnecting", self._listener.kind, self._data_timeout)
                 await self.close()  # type: ignore[attr-defined]
                 return True
@@ -183,6 +187,10 @@ class _FrameMixin:
                 frame = await asyncio.wait_for(self._ws.recv(), limit)
             except TimeoutError:
                 continue
+            except ConnectionClosed:
+                if self._should_run:  # type: ignore[attr-defined]
+                    raise
+                return False
             if self._listener.receive(frame):
                 self._data_received = True
                 last_data = loop.time()

@@ -13,6 +13,19 @@ log = logging.getLogger(__name__)
 JOIN_TIMEOUT_S = 10.0
 
 
+class _OneLine(logging.Filter):
+    """alpaca-py logs a traceback at every attempt to connect; the message says enough."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop the traceback, keep the message."""
+        record.exc_info = None
+        return True
+
+
+for _name in ("alpaca.trading.stream", "alpaca.data.live.websocket"):
+    logging.getLogger(_name).addFilter(_OneLine())
+
+
 class StreamThread:
     """Owns a stream and its thread. `make` is called once, when the thread starts."""
 

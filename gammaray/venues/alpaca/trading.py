@@ -18,7 +18,7 @@ from gammaray.venues.alpaca import translate
 from gammaray.venues.alpaca.config import AlpacaSettings, Environment
 from gammaray.venues.alpaca.trading_stream import TradeUpdates
 from gammaray.venues.alpaca.transport import harden, read, send
-from gammaray.venues.protocol import VenueAmbiguous, VenueRejected, VenueUnavailable
+from gammaray.venues.protocol import VenueAmbiguous, VenueError, VenueRejected, VenueUnavailable
 
 NOT_FOUND = 404
 ORDER_PAGE = 500
@@ -157,7 +157,15 @@ class AlpacaTrading:
     def drain_updates(self) -> list[OrderUpdate]:
         """Updates that came on the trading stream since the last call, in order. Does not block, but for the look-up of a replacement."""
         self._watch()
-        return [self._with_replacement(update) for update in self._updates.drain()]
+        updates = self._updates.drain()
+        complete: list[OrderUpdate] = []
+        for i, update in enumerate(updates):
+            try:
+                complete.append(self._with_replacement(update))
+            except VenueError:
+                self._updates.put_back(updates[i:])  # the venue does not answer: next time
+                break
+        return complete
 
     def stream_gap(self) -> bool:
         """Whether the trading stream was interrupted or mute since the last call: what it missed must be fetched by REST."""

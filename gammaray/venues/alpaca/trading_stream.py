@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alpaca.trading.stream import TradingStream
+from websockets.exceptions import ConnectionClosed
 
 from gammaray.types.account import OrderUpdate
 from gammaray.venues.alpaca.config import AlpacaSettings
@@ -36,6 +37,13 @@ class _Stream(TradingStream):  # type: ignore[misc]
     async def _start_ws(self) -> None:
         self._listener.connecting()
         await super()._start_ws()  # type: ignore[no-untyped-call]
+
+    async def _consume(self) -> None:
+        try:
+            await super()._consume()  # type: ignore[no-untyped-call]
+        except ConnectionClosed:
+            if self._should_run:
+                raise
 
     async def _dispatch(self, msg: dict[str, Any]) -> None:
         if msg.get("stream") == "listening":
@@ -78,6 +86,11 @@ class TradeUpdates:
             updates = list(self._updates)
             self._updates.clear()
         return updates
+
+    def put_back(self, updates: Sequence[OrderUpdate]) -> None:
+        """Keep drained updates for the next call, before what came since."""
+        with self._changed:
+            self._updates.extendleft(reversed(updates))
 
     def take_gap(self) -> bool:
         """Whether something may have been missed since the last call."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 
@@ -140,6 +141,16 @@ def test_lost_frames_are_noticed(market: AlpacaMarketData, admin: AdminClient) -
     ts_ns, counts = addressed(admin.step())
     assert counts["SPY"] > 0
     assert not market.wait_for_quotes(ts_ns, counts, 0.5)
+
+
+def test_a_closed_market_may_be_quiet(venue: VenueServer, admin: AdminClient) -> None:
+    market = AlpacaMarketData(dataclasses.replace(AlpacaSettings.simulated(venue.url), mute_quotes_after_s=0.2))
+    admin.step_to(admin.clock().session_close_ns)
+    market.subscribe(["SPY"], [])
+    market.stream_gap()
+    time.sleep(0.8)
+    assert not market.stream_gap()
+    market.close()
 
 
 def test_a_mute_stream_is_renewed(venue: VenueServer, admin: AdminClient, eventually: Eventually) -> None:

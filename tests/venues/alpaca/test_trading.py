@@ -93,6 +93,24 @@ def test_replace_and_cancel(trading: AlpacaTrading, admin: AdminClient) -> None:
     assert refusal.value.status == 422
 
 
+def test_a_replacement_that_cannot_be_looked_up_waits(venue: VenueServer, admin: AdminClient) -> None:
+    placing = AlpacaTrading(AlpacaSettings.simulated(venue.url))
+    watching = AlpacaTrading(dataclasses.replace(AlpacaSettings.simulated(venue.url), read_attempts=1))
+    watching.connect()
+    old = placing.submit(shares("a", price=1_000_000))
+    placing.replace(old.venue_order_id, client_order_id="a-r1", qty=None, limit_price=1_010_000)
+    assert watching.wait_for_event(admin.barrier()[1], 5)
+    admin.http_fault(method="GET", path="/v2/orders/", status=500)
+    before = watching.drain_updates()
+    assert UpdateKind.REPLACED not in {update.kind for update in before}
+    after = watching.drain_updates()
+    assert (after[0].kind, after[0].replaced_by) == (UpdateKind.REPLACED, "a-r1")
+    numbers = [update.event_id for update in before + after]
+    assert numbers == sorted(set(numbers))
+    placing.close()
+    watching.close()
+
+
 def test_lists_go_over_pages(trading: AlpacaTrading, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gammaray.venues.alpaca.trading.ORDER_PAGE", 3)
     monkeypatch.setattr("gammaray.venues.alpaca.trading.ACTIVITY_PAGE", 2)

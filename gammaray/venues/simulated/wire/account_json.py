@@ -170,13 +170,15 @@ def portfolio_history_json(points: Sequence[tuple[int, int]], timeframe: str, ba
     """Equity over time; `points` are (ns, equity in micro-dollars). Lists hold numbers, never null (wire.md 2.9)."""
     equity = [value for _, value in points]
     profit = [value - base for value in equity]
-    return {
+    history: dict[str, Any] = {
         "timestamp": [ns // NANOS for ns, _ in points],
         "equity": [dollars(value) for value in equity],
         "profit_loss": [dollars(value) for value in profit],
         "profit_loss_pct": [value / base if base else 0.0 for value in profit],
         "base_value": base / MICROS,
-        "base_value_asof": new_york_day(points[0][0]) if points else None,
         "timeframe": timeframe,
         "cashflow": {},
     }
+    if points:
+        history["base_value_asof"] = new_york_day(points[0][0])
+    return history
