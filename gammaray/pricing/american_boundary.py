@@ -45,8 +45,15 @@ BLOCK = 64
     PREMIUM_X,
     PREMIUM_XX,
     SHIFT,
-) = range(17)
-WORK_ROWS = 17
+    SCALE,
+    STRETCH,
+    ELAPSED,
+    JACOBIAN,
+    ARGUMENT,
+    FIRST,
+    SECOND,
+) = range(24)
+WORK_ROWS = 24
 
 # Which terms the boundary equation of an option has.
 PLAIN, MIXED, YIELDING, YIELDING_MIXED = range(2, 6)
@@ -221,23 +228,22 @@ def accept(
 
 
 @inlined
-def interpolate(coefficients: FloatArray, squares: FloatArray, past: FloatArray, n: int) -> None:
-    """L at one quadrature point of every option."""
+def combine(coefficients: FloatArray, rows: FloatArray, result: FloatArray, n: int) -> None:
+    """The sum of the rows by the coefficients, six at a time, for every option."""
     for k in range(n):
-        past[k] = 0.0
+        result[k] = 0.0
     for j in range(0, coefficients.size, 6):
         c0, c1, c2 = coefficients[j], coefficients[j + 1], coefficients[j + 2]
         c3, c4, c5 = coefficients[j + 3], coefficients[j + 4], coefficients[j + 5]
-        s0, s1, s2, s3, s4, s5 = (
-            squares[j],
-            squares[j + 1],
-            squares[j + 2],
-            squares[j + 3],
-            squares[j + 4],
-            squares[j + 5],
-        )
+        r0, r1, r2, r3, r4, r5 = rows[j], rows[j + 1], rows[j + 2], rows[j + 3], rows[j + 4], rows[j + 5]
         for k in range(n):
-            past[k] += c0 * s0[k] + c1 * s1[k] + c2 * s2[k] + c3 * s3[k] + c4 * s4[k] + c5 * s5[k]
+            result[k] += c0 * r0[k] + c1 * r1[k] + c2 * r2[k] + c3 * r3[k] + c4 * r4[k] + c5 * r5[k]
+
+
+@inlined
+def interpolate(coefficients: FloatArray, squares: FloatArray, past: FloatArray, n: int) -> None:
+    """L at one quadrature point of every option."""
+    combine(coefficients, squares, past, n)
     for k in range(n):
         square = past[k]
         past[k] = -math.sqrt(square if square > 0.0 else 0.0)

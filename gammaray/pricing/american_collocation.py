@@ -3,7 +3,8 @@
 Andersen, Lake and Offengenden, "High Performance American Option Pricing", Journal of Computational Finance 20(1), 2016. The squared log of
 the boundary, as a function of the root of time, is interpolated at Chebyshev extrema. The integrals over the time to a past point of the
 boundary are taken with time u = τ·sin²θ, τ − u = τ·cos²θ and Gauss–Legendre in θ: this removes the square-root singularities at both ends,
-where the paper's substitution removes one, and so needs a third of the points.
+where the paper's substitution removes one. The integral of the price has in addition a front where the spot is near the boundary, at √v of the
+order of its log distance z: there √(v/τ) = c·sinh(asinh(1/c)·s(2 − s)) with c of the order of z/(σ√τ), and Gauss–Legendre in s.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ class Collocation(NamedTuple):
     """(l,) weights of ∫ f(cos θ) d cos θ"""
     boundary: FloatArray
     """(n, l, n) takes the values at the nodes to those at the points u of each node's integral"""
-    price_cosine: FloatArray
-    """(p,)"""
+    price_position: FloatArray
+    """(p,) s·(2 − s) at the quadrature points s of the price"""
     price_weight: FloatArray
-    """(p,)"""
-    price_boundary: FloatArray
-    """(p, n)"""
+    """(p,) their weights, times its derivative"""
+    transform: FloatArray
+    """(n + 1, n) takes the values at the nodes to the coefficients of the Chebyshev polynomials of twice the root of time less one"""
     refinement: FloatArray
     """(n, GUESS_NODES) takes values at the nodes of the guess to those at `nodes`"""
     tolerance: float
@@ -45,9 +46,9 @@ class Collocation(NamedTuple):
 
 
 _SIZES: dict[str, tuple[int, int, int, float]] = {
-    "fast": (6, 5, 12, 2e-3),
-    "accurate": (12, 8, 32, 2e-5),
-    "high": (24, 24, 64, 1e-8),
+    "fast": (6, 5, 10, 2e-3),
+    "accurate": (12, 8, 20, 2e-5),
+    "high": (24, 24, 40, 1e-8),
 }
 _MAX_SWEEPS = 60
 
@@ -71,11 +72,25 @@ def interpolation(n: int, points: FloatArray) -> FloatArray:
     return np.ascontiguousarray(matrix[..., :n])
 
 
+def chebyshev_transform(n: int) -> FloatArray:
+    """Matrix, shape (n + 1, n), from values at `chebyshev_nodes(n)`, and 0 at the node 0, to the coefficients of T₀…Tₙ."""
+    halved = np.ones(n + 1)
+    halved[[0, n]] = 0.5
+    angles = np.pi * np.outer(np.arange(n + 1), np.arange(n)) / n
+    return np.ascontiguousarray(2.0 / n * halved[:, None] * halved[:n] * np.cos(angles))
+
+
+def _unit_gauss(points: int) -> tuple[FloatArray, FloatArray]:
+    """Gauss–Legendre on [0, 1]."""
+    x, w = np.polynomial.legendre.leggauss(points)
+    return 0.5 * (x + 1.0), 0.5 * w
+
+
 def _quadrature(points: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """cos θ, sin θ and the weights of ∫₀¹ f d cos θ."""
-    x, w = np.polynomial.legendre.leggauss(points)
-    theta = 0.25 * np.pi * (x + 1.0)
-    return np.cos(theta), np.sin(theta), 0.25 * np.pi * w * np.sin(theta)
+    position, weight = _unit_gauss(points)
+    theta = 0.5 * np.pi * position
+    return np.cos(theta), np.sin(theta), 0.5 * np.pi * weight * np.sin(theta)
 
 
 @cache
@@ -89,15 +104,15 @@ def collocation(accuracy: Accuracy, *, converged: bool = False) -> Collocation:
     n, points, price_points, tolerance = _SIZES[accuracy]
     nodes = chebyshev_nodes(n)
     cosine, sine, weight = _quadrature(points)
-    price_cosine, price_sine, price_weight = _quadrature(price_points)
+    position, price_weight = _unit_gauss(price_points)
     return Collocation(
         nodes=nodes,
         cosine=cosine,
         weight=weight,
         boundary=interpolation(n, nodes[:, None] * sine),
-        price_cosine=price_cosine,
-        price_weight=price_weight,
-        price_boundary=interpolation(n, price_sine),
+        price_position=position * (2.0 - position),
+        price_weight=price_weight * 2.0 * (1.0 - position),
+        transform=chebyshev_transform(n),
         refinement=interpolation(GUESS_NODES, nodes),
         tolerance=1e-11 if converged else tolerance,
         max_sweeps=_MAX_SWEEPS,

@@ -13,9 +13,13 @@ import math
 import numpy as np
 
 from gammaray.pricing.american_boundary import (
+    ARGUMENT,
     BLOCK,
     DRIFT,
+    ELAPSED,
+    FIRST,
     INV_ROOT,
+    JACOBIAN,
     LOG_LIMIT,
     MIXED,
     PAST,
@@ -25,21 +29,24 @@ from gammaray.pricing.american_boundary import (
     PREMIUM_XX,
     RATE,
     ROOT,
+    SCALE,
+    SECOND,
+    STRETCH,
     TIME,
     WORK_ROWS,
     YIELD,
     YIELDING,
     YIELDING_MIXED,
     X,
+    combine,
     guess_from_table,
-    interpolate,
     solve,
     stage,
 )
 from gammaray.pricing.american_collocation import Collocation
 from gammaray.pricing.arguments import FloatArray
 from gammaray.pricing.jit import inlined, kernel
-from gammaray.pricing.special import INV_SQRT_2PI, exp, mills_ratio
+from gammaray.pricing.special import INV_SQRT_2PI, exp, log, mills_ratio
 
 # What a row is, found before anything is solved; the kinds with a boundary are those of `american_boundary`.
 LIMIT, EUROPEAN = range(2)
@@ -47,6 +54,8 @@ LIMIT, EUROPEAN = range(2)
 # Rows of the result.
 PRICE, DELTA, GAMMA, BOUNDARY = range(4)
 
+FRONT = 0.4  # the scale c of the price's quadrature by the distance from the boundary in standard deviations
+LEAST_FRONT = 1e-3
 SMALLEST_ROOT = 1e-8  # σ√τ below which an option is worth its best discounted exercise value
 LARGEST_RATE = 1e6  # r/σ² beyond which volatility is nothing beside the rates
 
@@ -85,6 +94,7 @@ def evaluate(
     squares = np.zeros((nodes, BLOCK))
     logs = np.zeros((nodes, BLOCK))
     moved = np.zeros((nodes, BLOCK))
+    series = np.zeros((nodes + 1, BLOCK))
     rows = np.zeros(BLOCK, dtype=np.int64)
     for wanted in range(EUROPEAN, YIELDING_MIXED + 1):
         i = start
@@ -107,10 +117,12 @@ def evaluate(
             if wanted != EUROPEAN:
                 guess_from_table(table, axes, scheme, work, logs, padded)
                 solve(wanted, scheme, work, squares, logs, moved, padded)
+                for k in range(padded):
+                    work[PAST, k] = logs[0, k]
                 if wanted >= YIELDING:
-                    premium(True, greeks, scheme, work, squares, padded)
+                    premium(True, greeks, scheme, work, squares, series, padded)
                 else:
-                    premium(False, greeks, scheme, work, squares, padded)
+                    premium(False, greeks, scheme, work, squares, series, padded)
             for k in range(filled):
                 finish(greeks, wanted, sign[rows[k]], spot[rows[k]], strike[rows[k]], work, logs, k, out, rows[k])
 
@@ -170,26 +182,40 @@ def limit_row(
 
 
 @inlined
-def premium(yielding: bool, greeks: bool, scheme: Collocation, work: FloatArray, squares: FloatArray, n: int) -> None:
-    """The early-exercise premium (Kim, 1990) of strike one, and its first and second derivative by x with `greeks`."""
+def premium(
+    yielding: bool, greeks: bool, scheme: Collocation, work: FloatArray, squares: FloatArray, series: FloatArray, n: int
+) -> None:
+    """The early-exercise premium of strike one, and its first and second derivative by x with `greeks`.
+
+    `series` is room for the Chebyshev coefficients of L². Wants L at the first node in PAST.
+    """
     past, value, slope, curvature = work[PAST], work[PREMIUM], work[PREMIUM_X], work[PREMIUM_XX]
     x, time, root, inv_root, rate, dividend = work[X], work[TIME], work[ROOT], work[INV_ROOT], work[RATE], work[YIELD]
-    drift, limit = work[DRIFT], work[LOG_LIMIT]
+    drift, limit, scale, stretch = work[DRIFT], work[LOG_LIMIT], work[SCALE], work[STRETCH]
+    elapsed, jacobian = work[ELAPSED], work[JACOBIAN]
     for k in range(n):
+        width = FRONT * (x[k] - limit[k] - past[k]) * inv_root[k]
+        width = width if width > LEAST_FRONT else LEAST_FRONT
+        width = width if width < 1.0 else 1.0
+        scale[k] = width
+        stretch[k] = log((1.0 + math.sqrt(1.0 + width * width)) / width)
         value[k] = 0.0
         slope[k] = 0.0
         curvature[k] = 0.0
-    for j in range(scheme.price_cosine.size):
-        interpolate(scheme.price_boundary[j], squares, past, n)
-        y = scheme.price_cosine[j]
-        inv_y = 1.0 / y
-        y_squared = y * y
+    for j in range(series.shape[0]):
+        combine(scheme.transform[j], squares, series[j], n)
+    for j in range(scheme.price_position.size):
+        place_point(scheme.price_position[j], work, n)
+        sum_series(series, work, n)
         weight = 2.0 * scheme.price_weight[j]
         for k in range(n):
+            y = elapsed[k]
+            inv_y = 1.0 / y
             boundary = limit[k] + past[k]
             z = x[k] - boundary
             step = root[k] * y
-            v = time[k] * y_squared
+            v = time[k] * y * y
+            share = weight * jacobian[k]
             d_minus = z * inv_root[k] * inv_y + drift[k] * y
             density = INV_SQRT_2PI * exp(-rate[k] * v - 0.5 * d_minus * d_minus)
             tail = density * mills_ratio(abs(d_minus))
@@ -200,17 +226,64 @@ def premium(yielding: bool, greeks: bool, scheme: Collocation, work: FloatArray,
                 density_plus = density * exp(boundary)
                 tail = density_plus * mills_ratio(abs(d_plus))
                 paid = dividend[k] * (tail if d_plus > 0.0 else exp(x[k] - dividend[k] * v) - tail)
-            value[k] += weight * root[k] * step * (flow - paid)
+            value[k] += share * root[k] * step * (flow - paid)
             if greeks:
                 jump = rate[k]
                 if yielding:
                     jump -= dividend[k] * exp(boundary)
                 kick = density * jump
-                slope[k] -= weight * root[k] * (kick + step * paid)
+                slope[k] -= share * root[k] * (kick + step * paid)
                 push = kick * d_minus * inv_y
                 if yielding:
                     push += root[k] * dividend[k] * density_plus
-                curvature[k] += weight * (push - root[k] * step * paid)
+                curvature[k] += share * (push - root[k] * step * paid)
+
+
+@inlined
+def place_point(position: float, work: FloatArray, n: int) -> None:
+    """√(v/t) at a quadrature point, its derivative, and twice the argument of the Chebyshev polynomials there."""
+    scale, stretch, elapsed, jacobian, argument = (
+        work[SCALE],
+        work[STRETCH],
+        work[ELAPSED],
+        work[JACOBIAN],
+        work[ARGUMENT],
+    )
+    for k in range(n):
+        rise = exp(stretch[k] * position)
+        fall = 1.0 / rise
+        y = 0.5 * scale[k] * (rise - fall)
+        left = 1.0 - y * y
+        elapsed[k] = y
+        jacobian[k] = 0.5 * scale[k] * stretch[k] * (rise + fall)
+        argument[k] = 4.0 * math.sqrt(left if left > 0.0 else 0.0) - 2.0
+
+
+@inlined
+def sum_series(series: FloatArray, work: FloatArray, n: int) -> None:
+    """L from the Chebyshev series of its square, by Clenshaw's recurrence, six coefficients at a time."""
+    past, argument, first, second = work[PAST], work[ARGUMENT], work[FIRST], work[SECOND]
+    for k in range(n):
+        first[k] = 0.0
+        second[k] = 0.0
+    for j in range(series.shape[0] - 1, 0, -6):
+        c0, c1, c2 = series[j], series[j - 1], series[j - 2]
+        c3, c4, c5 = series[j - 3], series[j - 4], series[j - 5]
+        for k in range(n):
+            u = argument[k]
+            a, b = first[k], second[k]
+            b = c0[k] + u * a - b
+            a = c1[k] + u * b - a
+            b = c2[k] + u * a - b
+            a = c3[k] + u * b - a
+            b = c4[k] + u * a - b
+            a = c5[k] + u * b - a
+            first[k] = a
+            second[k] = b
+    constant = series[0]
+    for k in range(n):
+        square = constant[k] + 0.5 * argument[k] * first[k] - second[k]
+        past[k] = -math.sqrt(square if square > 0.0 else 0.0)
 
 
 @inlined

@@ -12,7 +12,13 @@ import pytest
 from gammaray.pricing import american_boundary as boundary
 from gammaray.pricing import american_kernel as kernel
 from gammaray.pricing.american import american_price
-from gammaray.pricing.american_collocation import Collocation, chebyshev_nodes, collocation, interpolation
+from gammaray.pricing.american_collocation import (
+    Collocation,
+    chebyshev_nodes,
+    chebyshev_transform,
+    collocation,
+    interpolation,
+)
 from gammaray.pricing.american_guess import guess_table
 from gammaray.pricing.jit import OPTIONS
 
@@ -50,7 +56,15 @@ def test_quadrature_is_that_of_time() -> None:
     for accuracy in ("fast", "accurate", "high"):
         scheme = collocation(accuracy)
         assert 2.0 * scheme.weight @ scheme.cosine**2 == pytest.approx(2 / 3, abs=1e-5)
-        assert 2.0 * scheme.price_weight @ scheme.price_cosine**2 == pytest.approx(2 / 3, abs=1e-9)
+        # Of the price, in g = s(2 − s): ∫₀¹ g dg = 1/2.
+        assert scheme.price_weight @ scheme.price_position == pytest.approx(1 / 2, abs=1e-14)
+
+
+def test_chebyshev_coefficients_reproduce_the_values() -> None:
+    nodes = chebyshev_nodes(6)
+    values = nodes**3
+    series = np.polynomial.chebyshev.chebval(2.0 * nodes - 1.0, chebyshev_transform(6) @ values)
+    assert series == pytest.approx(values, abs=1e-14)
 
 
 def test_the_guess_is_near_the_boundary() -> None:
