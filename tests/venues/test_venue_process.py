@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ import typer
 from typer.testing import CliRunner
 
 from gammaray.cli.venue import venue as venue_command
+from gammaray.types.orders import OrderLeg, OrderRequest, Side
+from gammaray.venues.alpaca.config import AlpacaSettings
+from gammaray.venues.alpaca.market_data import AlpacaMarketData
+from gammaray.venues.alpaca.trading import AlpacaTrading
+from gammaray.venues.protocol import VenueAmbiguous, VenueUnavailable
 from gammaray.venues.simulated.admin_client import AdminClient
 from gammaray.venues.simulated.wire.auth import DEFAULT_KEY_ID as KEY
 from gammaray.venues.simulated.wire.auth import DEFAULT_SECRET_KEY as SECRET
@@ -146,6 +152,47 @@ def test_a_venue_comes_back_as_it_was(processes: Any, arguments: tuple[str, ...]
     assert picture == undisturbed.picture()
     assert picture["positions"]
     assert {order["status"] for order in picture["orders"]} >= {"filled", "expired"}
+
+
+def test_the_adapter_lives_through_a_kill_of_the_venue(
+    processes: Any, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    venue = processes(*arguments, "--journal", str(tmp_path / "venue.journal"))
+    settings = AlpacaSettings.simulated(venue.url)
+    trading, market = AlpacaTrading(settings), AlpacaMarketData(settings)
+    try:
+        venue.admin.step()
+        trading.connect()
+        contracts = [c.symbol for c in market.contracts("SPY", first=date(2018, 2, 1), last=date(2018, 12, 31))]
+        market.subscribe(["SPY"], contracts)
+        trading.submit(OrderRequest("before", (OrderLeg("SPY", Side.BUY),), 1))
+        assert trading.wait_for_event(venue.admin.step().last_event_id, 10)
+        assert trading.drain_updates()
+        assert not trading.stream_gap()
+        venue.end(signal.SIGKILL)
+        with pytest.raises((VenueUnavailable, VenueAmbiguous)):
+            trading.submit(OrderRequest("during", (OrderLeg("SPY", Side.BUY),), 1))
+        venue.start()
+        trading.submit(OrderRequest("after", (OrderLeg("SPY", Side.BUY),), 1))
+        deadline = time.monotonic() + 30
+        gaps = [False, False]
+        while not all(gaps):
+            gaps = [gaps[0] or trading.stream_gap(), gaps[1] or market.stream_gap()]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert trading.order_by_client_id("during") is None
+        assert [order.client_order_id for order in trading.orders()] == ["before", "after"]
+        # Subscriptions come back by themselves; the numbers of events run on.
+        while not (state := venue.admin.step()).total_addressed():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        ts_ns, counts = state.addressed() or (0, {})
+        assert market.wait_for_quotes(ts_ns, counts, 10)
+        assert trading.wait_for_event(state.last_event_id, 10)
+        assert [(p.symbol, p.signed_qty) for p in trading.positions()] == [("SPY", 2)]
+    finally:
+        trading.close()
+        market.close()
 
 
 def test_a_port_in_use_is_one_line(arguments: tuple[str, ...]) -> None:
