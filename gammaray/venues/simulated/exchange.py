@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gammaray.venues.protocol import Bar
 from gammaray.venues.simulated.account import Account
@@ -95,6 +96,7 @@ class Exchange:
         self.option_events = OptionEvents(table, self.ledger, self.records, self.status, self.visible_ns)
         self.publication = Publication(table, self.board, self.books, self.tape)
         self.halts: set[str] = set()
+        self.published_rows: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self.step = -1
         self._stepper = SessionStep(self)
         self.list_session(0)
@@ -128,6 +130,8 @@ class Exchange:
         self.board.grow()
         self.publication.grow()
         self.status.listed = frozenset(rows.tolist())
+        underlyings = np.arange(len(self.table.underlyings), dtype=np.int32)
+        self.published_rows = np.concatenate([np.sort(rows), underlyings])
 
     def visible_ns(self) -> int:
         """From when a non-trade activity of now shows."""
@@ -318,7 +322,7 @@ class Exchange:
         symbols = self.table.symbols
         return symbols[row] in self.halts or symbols[self.table.underlying_row(row)] in self.halts
 
-    def halted_rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def halted_rows(self) -> NDArray[np.int64]:
         """Rows under a halt."""
         rows = [row for row in (*range(len(self.table.underlyings)), *self.status.listed) if self.is_halted(row)]
         return np.array(sorted(rows), dtype=np.int64)

@@ -215,7 +215,8 @@ class ExchangeSettings:
 
     profile: "paper" or "live"; live charges fees whatever `fees` says. fees: charge them on paper too. delayed_activities: non-trade rows
     show at the start of the next day, as on Alpaca paper. multiplier: 1 (cash) or 2 (margin). options_level: 0 to 3.
-    cap_contracts: largest quantity of one option order. Raises ValueError, naming the field.
+    cap_contracts: largest quantity of one option order. early_assignment: probability at each close that a short contract with next to no time
+    value is assigned. Raises ValueError, naming the field.
     """
 
     seed: int = 7
@@ -229,6 +230,7 @@ class ExchangeSettings:
     option_gtc: bool = True
     wash_trade_guard: bool = True
     cap_contracts: int = 10_000
+    early_assignment: float = 0.0
     account_number: str = "PA3SIM000001"
 
     def __post_init__(self) -> None:
@@ -242,5 +244,7 @@ class ExchangeSettings:
             raise ValueError(f"multiplier: expected 1 or 2, was {self.multiplier}")
         if not 0 <= self.options_level <= 3:
             raise ValueError(f"options_level: expected 0 to 3, was {self.options_level}")
+        if not 0.0 <= self.early_assignment <= 1.0:
+            raise ValueError(f"early_assignment: expected a probability, was {self.early_assignment}")
         if self.cap_contracts <= 0:
             raise ValueError(f"cap_contracts: must be positive, was {self.cap_contracts}")

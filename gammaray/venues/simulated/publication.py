@@ -15,14 +15,14 @@ IntArray = NDArray[np.int64]
 
 
 class Publication:
-    """Remembers what was published last. `shown` has the rows bid, ask, bid size, ask size by instrument; -1 before the first."""
+    """Remembers what was published last. `shown` has the rows bid, ask, bid size, ask size by instrument; 0 before the first quote."""
 
     def __init__(self, table: InstrumentTable, board: Board, books: Books, tape: Tape) -> None:
         self._table = table
         self._board = board
         self._books = books
         self._tape = tape
-        self.shown: IntArray = np.full((4, 0), -1, dtype=np.int64)
+        self.shown: IntArray = np.zeros((4, 0), dtype=np.int64)
         self.printed = 0
         self.grow()
 
@@ -30,7 +30,7 @@ class Publication:
         """Make room for rows that were listed since."""
         missing = len(self._table) - self.shown.shape[1]
         if missing > 0:
-            self.shown = np.concatenate([self.shown, np.full((4, missing), -1, dtype=np.int64)], axis=1)
+            self.shown = np.concatenate([self.shown, np.zeros((4, missing), dtype=np.int64)], axis=1)
 
     def top(self, row: int) -> tuple[int, int, int, int]:
         """(bid, bid size, ask, ask size) of an instrument; price and size 0 for no quote."""

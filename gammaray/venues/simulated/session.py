@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gammaray.types.instruments import ExerciseStyle
+from gammaray.types.money import CENT
 from gammaray.venues.simulated.books import InstrumentBook
 from gammaray.venues.simulated.expiry_sweep import sweep_expiring
+from gammaray.venues.simulated.margin import intrinsic_micros
 from gammaray.venues.simulated.matching import match_flow, match_range, match_requote
 from gammaray.venues.simulated.model import Published
 from gammaray.venues.simulated.scenario.protocol import Frame, Phase
@@ -15,8 +18,9 @@ from gammaray.venues.simulated.scenario.protocol import Frame, Phase
 if TYPE_CHECKING:
     from gammaray.venues.simulated.exchange import Exchange
 
-_ATTRACTED_STREAM, _PACKAGE_STREAM = 21, 22
+_ATTRACTED_STREAM, _PACKAGE_STREAM, _ASSIGNMENT_STREAM = 21, 22, 23
 _ROUND_LOT = 100
+_NO_TIME_VALUE = 5 * CENT
 _ATTRACTION_AT_TOUCH = 0.15
 _ATTRACTION_INSIDE = 0.6
 _ATTRACTED_MEAN_QTY = 6.0
@@ -46,8 +50,8 @@ class SessionStep:
         self._match_packages(step)
         sweep_expiring(x, frame.day)
         if frame.phase is Phase.CLOSE:
-            self._close(frame)
-        return x.publication.publish(frame.rows, frame.ts_ns)
+            self._close(frame, step)
+        return x.publication.publish(x.published_rows, frame.ts_ns)
 
     def _print_underlyings(self, frame: Frame) -> None:
         """The last trade of each underlying: a round lot stands for all that traded since the step before."""
@@ -150,14 +154,15 @@ class SessionStep:
         for order in packages:
             x.entry.match_package(order, rng)
 
-    def _close(self, frame: Frame) -> None:
+    def _close(self, frame: Frame, step: int) -> None:
         x = self._x
         x.status.is_open = False
         x.entry.expire_day_orders()
-        rows = np.array(sorted(x.status.listed), dtype=np.int64)
+        rows = x.published_rows[: -len(x.table.underlyings)]
         x.board.close_cents[rows] = (x.board.bid[rows] + x.board.ask[rows]) // 2
         for symbol in x.table.underlyings:
             x.board.close_cents[x.table.row_of[symbol]] = x.scenario.official_close(symbol, frame.day)
+        self._assign_early(frame, step)
         x.option_events.settle_expiries(lambda symbol: x.scenario.official_close(symbol, frame.day))
         for kind, amount in x.fees.charge():
             x.ledger.cash -= amount
@@ -172,3 +177,19 @@ class SessionStep:
         x.accounting.roll_day()
         expired = [row for row in rows.tolist() if x.table.expiry_ns(row) <= frame.ts_ns]
         x.board.withdraw(np.array(expired, dtype=np.int64))
+
+    def _assign_early(self, frame: Frame, step: int) -> None:
+        """Holders exercise by chance what has next to no time value: some of our short contracts that live on are assigned."""
+        x = self._x
+        rate = x.settings.early_assignment
+        if not rate:
+            return
+        rng = np.random.default_rng([x.settings.seed, _ASSIGNMENT_STREAM, step])
+        for contract, qty in x.accounting.holdings():
+            row = x.table.row_of[contract.symbol]
+            if qty > 0 or contract.exercise_style is ExerciseStyle.EUROPEAN or x.table.expiry_ns(row) <= frame.ts_ns:
+                continue
+            gain = intrinsic_micros(contract, x.scenario.official_close(contract.underlying, frame.day) * CENT)
+            assigned = int(rng.binomial(-qty, rate))
+            if gain and assigned and x.board.mark_micros(row) - gain <= _NO_TIME_VALUE:
+                x.assign(contract.symbol, assigned)

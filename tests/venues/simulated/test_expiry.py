@@ -179,3 +179,14 @@ def test_assignment_cancels_orders_that_would_close_what_is_gone(held, occ, orde
     m.exchange.assign(occ("P", 260), 1)
     assert m.exchange.order(second.order_id).status == "canceled"
     assert m.exchange.order(first.order_id).is_open
+
+
+def test_early_assignment_takes_deep_contracts_alone(market, step, occ, order) -> None:
+    deep, near = occ("P", 260), occ("P", 251)
+    quotes = {"SPY": (25_000, 25_001, 500, 500), deep: (998, 1004), near: (250, 254)}
+    for rate, left in ((1.0, {near: -1, "SPY": 200}), (0.0, {deep: -2, near: -1})):
+        m = market([step(0, quotes), step(None, quotes)], cash=1_000_000_000_000, early_assignment=rate)
+        m.exchange.submit(order("sell", deep, 2, 998))
+        m.exchange.submit(order("sell", near, 1, 250))
+        m.step()
+        assert m.held() == left

@@ -108,7 +108,11 @@ def test_it_quotes_what_was_recorded(recorded: Path) -> None:
     exchange.submit(Ticket(call, 2, "buy", "market", "day"))
     assert exchange.drain_events()[-1].executions[0].price == 220 * CENT
     assert exchange.quote(call).ask_size == 3
+    exchange.submit(Ticket(put, 1, "buy", "limit", "day", limit_price=180 * CENT))
     (second,) = exchange.advance_to(exchange.step_times()[1])
+    # The put was not quoted anew, but our own bid shows in it.
+    assert second.symbols == (call, put, "ACME")
+    assert second.bid_cents.tolist() == [210, 180, 10_000]
     # The recorded trade at 2.20 lay above the middle of 2.10: a buyer, who takes 3 of the new offer of 5.
     assert [(t.symbol, t.price_cents, t.qty) for t in second.trades] == [
         (call, 220, 2),
