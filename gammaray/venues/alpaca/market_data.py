@@ -53,8 +53,6 @@ class AlpacaMarketData:
         for client in (self._reference, self._options, self._stocks):
             client._session.close()
 
-    # REST -----------------------------------------------------------------------------------------------------------
-
     def contracts(self, underlying: str, *, first: date, last: date) -> list[OptionContract]:
         """Contracts listed now with expirations in a range, by symbol."""
         found: list[OptionContract] = []
@@ -110,8 +108,6 @@ class AlpacaMarketData:
             return not send(self._reference.get_clock, "clock")["is_open"]
         except VenueError:
             return False
-
-    # Streams --------------------------------------------------------------------------------------------------------
 
     def subscribe(self, underlyings: Sequence[str], options: Sequence[str]) -> None:
         """Stream quotes of these (the full set wanted; called again it replaces the set).

@@ -27,6 +27,7 @@ Row = tuple[str, int, float, float, float, float]
 
 RESUBSCRIBE_AFTER_S = 1.0
 KEPT_STAMPS = 64
+MAX_ROWS = 2_000_000
 
 
 class QuoteStream:
@@ -47,10 +48,8 @@ class QuoteStream:
         self._gap = False
         self.errors: list[str] = []
         """Errors that the venue sent on the stream (symbol limit and the like), newest last."""
-        make: Callable[[], DataStream] = lambda: _option_stream(self, settings)  # noqa: E731
-        if kind == "stocks":
-            make = lambda: _stock_stream(self, settings)  # noqa: E731
-        self._thread = StreamThread(f"{kind} quotes", make)
+        make = {"options": _option_stream, "stocks": _stock_stream}[kind]
+        self._thread = StreamThread(f"{kind} quotes", lambda: make(self, settings))
 
     def subscribe(self, symbols: Iterable[str], timeout_s: float) -> bool:
         """Make this the set of symbols; whether the venue confirmed it in time."""
@@ -115,8 +114,6 @@ class QuoteStream:
                 lambda: self._latest.get(symbol, 0) >= ts_ns, max(deadline - time.monotonic(), 0)
             )
 
-    # Called in the stream's thread ------------------------------------------------------------------------------------
-
     def connecting(self) -> None:
         """A connection attempt begins; any but the first follows an interruption."""
         with self._changed:
@@ -125,17 +122,27 @@ class QuoteStream:
             self._acknowledged = frozenset()
 
     def receive(self, frame: bytes) -> bool:
-        """One frame; whether it held quotes."""
-        messages = msgpack.unpackb(frame, timestamp=2)  # time stamps as integer nanoseconds
-        rows = [(m["S"], m["t"], m["bp"], m["ap"], m["bs"], m["as"]) for m in messages if m["T"] == "q"]
-        if len(rows) != len(messages):
-            for message in messages:
-                self._control(message)
+        """One frame; whether it held quotes. What cannot be read is logged and counts as a gap."""
+        try:
+            messages = msgpack.unpackb(frame, timestamp=2)  # time stamps as integer nanoseconds
+            rows = [(m["S"], m["t"], m["bp"], m["ap"], m["bs"], m["as"]) for m in messages if m["T"] == "q"]
+            if len(rows) != len(messages):
+                for message in messages:
+                    self._control(message)
+        except (KeyError, TypeError, ValueError, msgpack.UnpackException) as error:
+            log.error("%s stream: frame not understood: %r", self.kind, error)
+            with self._changed:
+                self._gap = True
+            return False
         if not rows:
             return False
         stamps = Counter([row[1] for row in rows]) if rows[0][1] != rows[-1][1] else {rows[0][1]: len(rows)}
         with self._changed:
             self._rows += rows
+            if len(self._rows) > MAX_ROWS:
+                # Nobody drains: old quotes are worth nothing, and what is missing must be fetched.
+                self._rows = rows
+                self._gap = True
             if self.kind == "stocks":
                 self._latest.update((row[0], row[1]) for row in rows)
             self._counts.update(stamps)

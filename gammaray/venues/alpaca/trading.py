@@ -54,8 +54,6 @@ class AlpacaTrading:
         self._updates.stop()
         self._client._session.close()
 
-    # Orders ---------------------------------------------------------------------------------------------------------
-
     def submit(self, request: OrderRequest) -> VenueOrder:
         """Send an order, once. Raises VenueRejected, VenueAmbiguous or VenueUnavailable."""
         what = f"submit {request.client_order_id}"
@@ -120,8 +118,6 @@ class AlpacaTrading:
         self._client_ids[order.venue_order_id] = order.client_order_id
         return order
 
-    # Account --------------------------------------------------------------------------------------------------------
-
     def positions(self) -> list[VenuePosition]:
         """Open positions."""
         rows = read(self._client.get_all_positions, "list positions", self._settings)
@@ -151,8 +147,6 @@ class AlpacaTrading:
     def clock_ns(self) -> int:
         """The venue's time."""
         return translate.time_ns(read(self._client.get_clock, "clock", self._settings)["timestamp"])
-
-    # Stream ---------------------------------------------------------------------------------------------------------
 
     def drain_updates(self) -> list[OrderUpdate]:
         """Updates that came on the trading stream since the last call, in order. Does not block, but for the look-up of a replacement."""

@@ -109,8 +109,6 @@ class TradeUpdates:
         with self._changed:
             return self._changed.wait_for(lambda: self._last_event_id >= event_id and self._listening, timeout_s)
 
-    # Called in the stream's thread ------------------------------------------------------------------------------------
-
     def connecting(self) -> None:
         """A connection attempt begins; any but the first follows an interruption."""
         with self._changed:

@@ -109,7 +109,6 @@ def build_service(settings: VenueSettings, exchange: ExchangeApi | None = None) 
     journal = None if settings.journal is None else ExchangeJournal(settings.journal, settings.identity())
     return VenueService(
         build_exchange(settings) if exchange is None else exchange,
-        profile=settings.profile,
         credentials=Credentials(settings.key_id, settings.secret_key),
         journal=journal,
         connections_per_feed=settings.connections_per_feed,

@@ -67,8 +67,6 @@ class DataRoutes:
             Route("/v1/corporate-actions", self.corporate_actions),
         ]
 
-    # Options --------------------------------------------------------------------------------------------------------
-
     async def option_chain(self, request: Request) -> Response:
         """GET /v1beta1/options/snapshots/{underlying}: by symbol; also contracts that expired today (without greeks)."""
         query = Query(request.query_params)
@@ -129,8 +127,6 @@ class DataRoutes:
                 trades[symbol] = [option_trade_json(*trade)]
         return json_response({"trades": trades, "next_page_token": None})
 
-    # Stocks ---------------------------------------------------------------------------------------------------------
-
     async def stock_latest_quotes(self, request: Request) -> Response:
         """GET /v2/stocks/quotes/latest?symbols=…"""
         return self._latest_quotes(request, _is_ticker, STOCK_FEEDS, stock_quote_json)
@@ -169,8 +165,6 @@ class DataRoutes:
                 snapshot[name] = bar_json(bar)
             snapshots[symbol] = snapshot
         return json_response(snapshots)
-
-    # Shared ---------------------------------------------------------------------------------------------------------
 
     def _known(self, query: Query, kind: Callable[[str], bool], most: int = 10_000) -> list[str]:
         """The symbols asked for that trade here or did: Alpaca leaves the others out of its answers."""

@@ -54,8 +54,6 @@ class DataStreams:
         """Clients of a kind of feed that subscribed to something."""
         return [c for clients in self._open.values() for _, c in clients if c.kind == kind and c.channels]
 
-    # Broadcast ------------------------------------------------------------------------------------------------------
-
     def publish(self, published: Published) -> StepCount:
         """Queue the prints and quotes of one time stamp: options first, the underlyings' quotes last."""
         count = StepCount(published.ts_ns)
@@ -165,8 +163,6 @@ class DataStreams:
             for websocket, connection in tuple(clients):
                 if connection.kind == kind:
                     await websocket.close(1012)
-
-    # Connections ----------------------------------------------------------------------------------------------------
 
     async def serve(self, websocket: WebSocket, kind: str, feed: str) -> None:
         """One connection, from handshake to close."""

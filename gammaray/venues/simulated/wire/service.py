@@ -40,13 +40,11 @@ class VenueService:
         self,
         exchange: ExchangeApi,
         *,
-        profile: str = "paper",
         credentials: Credentials | None = None,
         journal: ExchangeJournal | None = None,
         connections_per_feed: int = 1,
     ) -> None:
         self.exchange = exchange
-        self.profile = profile
         self.credentials = credentials or Credentials()
         self.faults = FaultBoard()
         self.configuration: dict[str, Any] = dict(DEFAULT_CONFIGURATION)
@@ -66,8 +64,6 @@ class VenueService:
         self.created_ns = self.steps[0] if self.steps else exchange.clock_ns()
         if journal is not None:
             self._recover(journal)
-
-    # Inputs ---------------------------------------------------------------------------------------------------------
 
     def submit(self, ticket: Ticket) -> ExchangeOrder:
         """Accept an order. Raises ExchangeReject."""
@@ -136,8 +132,6 @@ class VenueService:
             self._journal.save_snapshot(self._state())
             self._journal.close()
             self._journal = None
-
-    # Journal --------------------------------------------------------------------------------------------------------
 
     def _perform(self, entry: Input) -> object:
         if self._journal is not None:

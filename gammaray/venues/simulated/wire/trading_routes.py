@@ -51,8 +51,6 @@ class TradingRoutes:
             Route("/v2/positions/{symbol_or_id}/do-not-exercise", self.do_not_exercise, methods=["POST"]),
         ]
 
-    # Account --------------------------------------------------------------------------------------------------------
-
     async def account(self, _request: Request) -> Response:
         """GET /v2/account."""
         number = self._exchange.account_number
@@ -125,8 +123,6 @@ class TradingRoutes:
         base = points[0][1] if points else self._exchange.account().equity
         return json_response(portfolio_history_json(points, timeframe, base))
 
-    # Orders ---------------------------------------------------------------------------------------------------------
-
     def _order_json(self, order: ExchangeOrder) -> dict[str, Any]:
         return order_json(order)
 
@@ -198,8 +194,6 @@ class TradingRoutes:
         if not client_order_id:
             raise syntax_error("client_order_id is required")
         return json_response(self._order_json(self._exchange.order_by_client_id(client_order_id)))
-
-    # Positions ------------------------------------------------------------------------------------------------------
 
     def _position_json(self, position: ExchangePosition) -> dict[str, Any]:
         return position_json(
