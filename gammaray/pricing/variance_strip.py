@@ -54,16 +54,17 @@ class OptionStrip:
         if len(inputs.shape) != 1 or inputs.size < 3:
             raise ValueError(f"strike: expected at least three strikes in one dimension, was shape {inputs.shape}")
         order = np.argsort(inputs.columns[0], kind="stable")
-        columns = [column[order] for column in inputs.columns]
-        if columns[0][0] <= 0.0:
-            raise ValueError(f"strike[{order[0]}]: expected a positive strike, was {columns[0][0]}")
-        if np.any(repeated := np.diff(columns[0]) == 0.0):
-            raise ValueError(f"strike: {columns[0][first_index(repeated)]} is quoted twice")
+        strikes, *sides = (column[order] for column in inputs.columns)
+        if strikes[0] <= 0.0:
+            raise ValueError(f"strike[{order[0]}]: expected a positive strike, was {strikes[0]}")
+        if np.any(repeated := np.diff(strikes) == 0.0):
+            raise ValueError(f"strike: {strikes[first_index(repeated)]} is quoted twice")
         if not 0.0 < minutes < math.inf:
             raise ValueError(f"minutes: expected a finite positive number, was {minutes}")
         if not math.isfinite(rate):
             raise ValueError(f"rate: expected a finite number, was {rate}")
-        return cls(*columns, minutes=float(minutes), rate=float(rate))
+        call_bids, call_asks, put_bids, put_asks = sides
+        return cls(strikes, call_bids, call_asks, put_bids, put_asks, float(minutes), float(rate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -132,6 +133,33 @@ def test_cold_start_with_a_read_only_package(tmp_path: Path) -> None:
     assert second["volatility"] == pytest.approx(0.2, rel=1e-12)
 
 
+def test_cache_is_of_the_text_of_all_that_a_kernel_contains(tmp_path: Path) -> None:
+    package = tmp_path / "gammaray"
+    for name, text in {
+        "pricing/jit.py": (Path(gammaray.__file__).parent / "pricing" / "jit.py").read_text(),
+        "pricing/base.py": "LEVEL = 1.0\n",
+        "pricing/middle.py": "from gammaray.pricing.base import (\n    LEVEL,\n)\n",
+        "pricing/kernel.py": "from gammaray.pricing import middle\n",
+        "other.py": "from gammaray.pricing.base import LEVEL\n",
+    }.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+
+    def stamps() -> list[str]:
+        spec = importlib.util.spec_from_file_location("copy_of_jit", package / "pricing" / "jit.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return [module.source_stamp(package / name) for name in ("pricing/kernel.py", "pricing/jit.py", "other.py")]
+
+    before = stamps()
+    assert stamps() == before
+    (package / "pricing" / "base.py").write_text("LEVEL = 2.0\n")
+    after = stamps()
+    assert [a == b for a, b in zip(after, before, strict=True)] == [False, True, False]
+
+
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
 def test_cache_goes_to_the_temporary_folder_where_home_cannot_be_written(tmp_path: Path) -> None:
     package = copy_of_package(tmp_path / "site")
@@ -149,3 +177,31 @@ def test_cache_goes_to_the_temporary_folder_where_home_cannot_be_written(tmp_pat
     )
     assert run.returncode == 0, run.stderr
     assert Path(run.stdout.strip()).is_relative_to(temporary / "gammaray-numba")
+
+
+def test_interpreted_kernels_give_the_compiled_values() -> None:
+    program = """
+import json
+from gammaray import pricing
+from dataclasses import astuple
+arguments = (["C", "P", "C"], 100.0, [90.0, 105.0, 100.0], [0.5, 1.0, 0.0], 0.03, [0.2, 1e-3, 0.3], 0.01)
+greeks = pricing.greeks(*arguments, order=3)
+price = pricing.price("P", 100.0, [80.0, 120.0], 0.5, 0.03, 0.25)
+volatility = pricing.implied_volatility(price, "P", 100.0, [80.0, 120.0], 0.5, 0.03)
+print(json.dumps([[float(v).hex() for v in column] for column in (*astuple(greeks), price, volatility)]))
+"""
+    results = []
+    for disabled in ("1", "0"):
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program],
+            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        results.append([[float.fromhex(v) for v in column] for column in json.loads(run.stdout)])
+    # Not the same bits: without the compiler a fused multiply-add rounds twice.
+    for interpreted, compiled in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, interpreted, rtol=1e-11, atol=1e-13)
