@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
+import stamina
 
 from actors import names
 from gammaray.operations.errors import ConfigurationError, RetryLater
@@ -46,14 +47,20 @@ class ServeController:
     def __init__(self, dashboard_url: str) -> None:
         token = os.environ.get("RAY_AUTH_TOKEN")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=dashboard_url, timeout=30.0, headers=headers)
+        self._http = httpx.Client(base_url=dashboard_url, timeout=60.0, headers=headers)
 
     def deploy(self, config: Mapping[str, Any]) -> None:
         """Put a whole configuration. Raises ConfigurationError when Serve refuses it, RetryLater when it does not answer."""
-        try:
-            response = self._http.put(_APPLICATIONS, json=config)
-        except httpx.TransportError as error:
-            raise RetryLater(f"Serve's REST API does not answer: {error}") from error
+        for attempt in stamina.retry_context(on=httpx.TransportError, attempts=3, timeout=None, wait_initial=0.5):
+            with attempt:
+                try:
+                    response = self._http.put(
+                        _APPLICATIONS, json=config
+                    )  # declarative: putting it twice is putting it once
+                except httpx.TransportError as error:
+                    if attempt.num == 3:
+                        raise RetryLater(f"Serve's REST API does not answer: {error}") from error
+                    raise
         if response.status_code >= 500:
             raise RetryLater(f"Serve's REST API: HTTP {response.status_code}")
         if response.status_code >= 400:
@@ -75,7 +82,10 @@ class ServeController:
         deadline = time.monotonic() + timeout_s
         state: dict[str, Any] = {}
         while time.monotonic() < deadline:
-            state = self.status()
+            try:
+                state = self.status()
+            except RetryLater:
+                state = {}
             if state.get("status") == "RUNNING":
                 return
             if state.get("status") in ("DEPLOY_FAILED", "UNHEALTHY") and state.get("message"):

@@ -30,11 +30,7 @@ def backtest_folder(
     """Run a back-test and write its folder; returns the figures. Raises ConfigurationError for settings that make no market."""
     run = settings.run
     forecasts = None if models is None else ModelForecasts.of_run(models / "models")
-    folder = create_run_folder(path, settings, path.name, started)
-    history = History(folder.history)
     replay = run.scenario is ScenarioKind.REPLAY
-    if run.scenario is ScenarioKind.HISTORY:
-        import_spy(history, settings.learning.initial_first_day, run.first_day - timedelta(days=1))
     exchange = build_exchange(
         VenueSettings(
             seed=run.seed,
@@ -47,6 +43,10 @@ def backtest_folder(
             fees=True,
         )
     )
+    folder = create_run_folder(path, settings, path.name, started)
+    history = History(folder.history)
+    if run.scenario is ScenarioKind.HISTORY:
+        import_spy(history, settings.learning.initial_first_day, run.first_day - timedelta(days=1))
     journal = SqliteJournal(folder.journal)
     try:
         result = run_backtest(

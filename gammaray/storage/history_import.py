@@ -85,4 +85,7 @@ COVERED = (date(2014, 1, 3), date(2018, 12, 31))
 
 def import_spy(history: History, first: date, last: date) -> int:
     """Write SPY's daily records between two dates, as far as the data sets reach. Returns how many were new."""
-    return import_sp500(history, max(first, COVERED[0]), min(last, COVERED[1]), underlying="SPY", price_scale=SPY_SCALE)
+    first, last = max(first, COVERED[0]), min(last, COVERED[1])
+    if first > last:
+        return 0
+    return import_sp500(history, first, last, underlying="SPY", price_scale=SPY_SCALE)
