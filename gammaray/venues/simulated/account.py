@@ -94,7 +94,8 @@ class Account:
         value = self.value()
         cash = self._ledger.cash
         equity = cash + value.long_value + value.short_value
-        options = value.margin.requirement + value.naked_requirement + value.option_value
+        # Wide marks can value a spread beyond its greatest loss; that makes no room for more.
+        options = max(value.margin.requirement + value.naked_requirement + value.option_value, 0)
         stock_initial = value.stock_value // self._settings.multiplier
         initial = options + stock_initial
         maintenance = options + value.stock_value * _MAINTENANCE_PER_CENT // 100

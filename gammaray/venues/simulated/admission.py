@@ -10,7 +10,6 @@ from gammaray.types.clock import NANOS
 from gammaray.types.instruments import OptionContract, is_occ
 from gammaray.types.money import CENT, format_micros
 from gammaray.venues.simulated.account import Account
-from gammaray.venues.simulated.board import Board
 from gammaray.venues.simulated.buying_power import BuyingPower
 from gammaray.venues.simulated.instruments import CASH_SETTLED, InstrumentTable
 from gammaray.venues.simulated.ledger import Ledger
@@ -60,7 +59,6 @@ class OrderAdmission:
         self,
         settings: ExchangeSettings,
         table: InstrumentTable,
-        board: Board,
         ledger: Ledger,
         account: Account,
         power: BuyingPower,
@@ -68,7 +66,6 @@ class OrderAdmission:
     ) -> None:
         self._settings = settings
         self._table = table
-        self._board = board
         self._ledger = ledger
         self._account = account
         self._power = power
@@ -110,7 +107,7 @@ class OrderAdmission:
         if (ticket.order_type in STOP_TYPES) != (ticket.stop_price is not None):
             raise syntax_error("stop orders, and no others, require a stop price")
 
-    def _admit_package(self, ticket: Ticket, working: Sequence[ExchangeOrder]) -> Admission:
+    def _check_package_syntax(self, ticket: Ticket) -> None:
         legs = ticket.legs
         if not 2 <= len(legs) <= 4:
             raise business_error("mleg orders must have at least 2 legs and at most 4 legs")
@@ -131,9 +128,14 @@ class OrderAdmission:
             raise business_error(f"leg ratio quantities should be relatively prime: GCD[{ratios}] = {divisor}")
         if ticket.limit_price is not None and ticket.limit_price % CENT:
             raise business_error("invalid limit price")
+        if ticket.order_type == "market" and not self._status.is_open:
+            raise business_error("options market orders are only allowed during market hours")
+
+    def _admit_package(self, ticket: Ticket, working: Sequence[ExchangeOrder]) -> Admission:
+        self._check_package_syntax(ticket)
         contracts: list[OptionContract] = []
         admitted: list[AdmittedLeg] = []
-        for i, leg in enumerate(legs):
+        for i, leg in enumerate(ticket.legs):
             if not is_occ(leg.symbol):
                 raise business_error(f"asset not found for {leg.symbol}")
             row, contract = self._tradable(leg.symbol, self._table.row_of.get(leg.symbol))
@@ -148,13 +150,11 @@ class OrderAdmission:
             admitted.append(AdmittedLeg(row, leg.symbol, side, intent, leg.ratio_qty))
         if len({contract.underlying for contract in contracts}) > 1:
             raise business_error("underlying asset mismatch")
-        if ticket.order_type == "market" and not self._status.is_open:
-            raise business_error("options market orders are only allowed during market hours")
         opening = [leg for leg in admitted if leg.intent.endswith("open")]
         if opening:
             self._require_level(3)
         signed = [_signed(c, leg, 1) for c, leg in zip(contracts, admitted, strict=True)]
-        self._check_package_coverage(admitted, contracts, ticket.qty)
+        self._check_package_coverage(admitted, contracts, ticket.qty, working)
         net = ticket.limit_price
         if net is None:
             net = sum(
@@ -171,7 +171,11 @@ class OrderAdmission:
         return Admission(tuple(admitted), reserve)
 
     def _check_package_coverage(
-        self, legs: Sequence[AdmittedLeg], contracts: Sequence[OptionContract], qty: int
+        self,
+        legs: Sequence[AdmittedLeg],
+        contracts: Sequence[OptionContract],
+        qty: int,
+        working: Sequence[ExchangeOrder],
     ) -> None:
         """Every short that opens is covered inside the order; a roll (some legs close) may rest on longs already held instead."""
         opening = [_signed(c, leg, 1) for c, leg in zip(contracts, legs, strict=True) if leg.intent.endswith("open")]
@@ -180,7 +184,8 @@ class OrderAdmission:
             if naked:
                 raise forbidden("account not eligible to trade uncovered option contracts")
             return
-        self._power.check_coverage_after([_signed(c, leg, qty) for c, leg in zip(contracts, legs, strict=True)])
+        traded = [_signed(c, leg, qty) for c, leg in zip(contracts, legs, strict=True)]
+        self._power.check_coverage_after(traded, working)
 
     def _admit_option(self, ticket: Ticket, known: int | None, working: Sequence[ExchangeOrder]) -> Admission:
         if ticket.order_type not in _ORDER_TYPES:
@@ -226,7 +231,7 @@ class OrderAdmission:
             return cost
         unit = (contract, 1 if is_buy else -1)
         if not is_buy:
-            self._power.check_coverage_after([(contract, -ticket.qty)])
+            self._power.check_coverage_after([(contract, -ticket.qty)], working)
             premium = -premium
         reserve = max(premium + self._power.incremental_requirement([unit], ticket.qty), 0)
         self._power.check(reserve * ticket.qty, working)

@@ -44,12 +44,24 @@ class BuyingPower:
         after = option_margin([*holdings, *((c, q * qty) for c, q in unit)], shares).requirement
         return -(-(after - before) // qty)
 
-    def check_coverage_after(self, traded: Sequence[Holding]) -> None:
-        """The positions after the order leave no short call alone that is covered now, and no short put beyond what cash secures."""
-        before = option_margin(self._account.holdings(), self._account.shares())
-        after = option_margin([*self._account.holdings(), *traded], self._account.shares())
+    def check_coverage_after(self, traded: Sequence[Holding], working: Sequence[ExchangeOrder]) -> None:
+        """Refuse what would leave more short calls alone than stand alone now, should everything that works fill too. Raises ExchangeReject."""
+        holdings = [*self._account.holdings(), *self._pending(working)]
+        shares = self._account.shares()
+        before = option_margin(holdings, shares)
+        after = option_margin([*holdings, *traded], shares)
         if sum(qty for _, qty in after.uncovered) > sum(qty for _, qty in before.uncovered):
             raise forbidden("account not eligible to trade uncovered option contracts")
+
+    def _pending(self, working: Sequence[ExchangeOrder]) -> list[Holding]:
+        """What working orders would add: packages whole, of single orders only the sales (a purchase may never fill)."""
+        pending: list[Holding] = []
+        for order in working:
+            for leg in order.legs or [order]:
+                contract = self._table.contracts[self._table.row_of[leg.symbol]]
+                if contract is not None and (order.legs or leg.side == "sell"):
+                    pending.append((contract, leg.leaves_qty if leg.side == "buy" else -leg.leaves_qty))
+        return pending
 
     def check_covered_call(self, contract: OptionContract, qty: int, working: Sequence[ExchangeOrder]) -> None:
         """Refuse calls that free shares do not cover. Raises ExchangeReject."""

@@ -77,9 +77,7 @@ class Exchange:
         self.records = Records()
         self.accounting = Account(self.settings, table, self.board, self.ledger, self.fees)
         self.power = BuyingPower(table, self.accounting)
-        admission = OrderAdmission(
-            self.settings, table, self.board, self.ledger, self.accounting, self.power, self.status
-        )
+        admission = OrderAdmission(self.settings, table, self.ledger, self.accounting, self.power, self.status)
         executions = Executions(table, self.board, self.ledger, self.fees, self.records, self.tape, self.status)
         self.entry = OrderEntry(
             table,

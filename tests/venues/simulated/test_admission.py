@@ -185,6 +185,18 @@ def test_a_long_leg_may_not_be_sold_from_under_a_short_one(open_market, occ, ord
     assert m.held() == {occ("C", 245): -1, occ("C", 255): 1}
 
 
+def test_two_sales_of_longs_that_cover_one_short_do_not_both_work(open_market, occ, order, package) -> None:
+    m = open_market()
+    m.exchange.submit(package(1, None, ("buy", occ("C", 255), 1), ("sell", occ("C", 250), 1)))
+    m.exchange.submit(order("buy", occ("C", 255), 1, 102))
+    m.exchange.submit(order("sell", occ("C", 255), 1, 150))
+    m.events()
+    words = "account not eligible to trade uncovered option contracts"
+    assert refusal(m, order("sell", occ("C", 255), 1, 150)) == (403, 40310000, words)
+    m.exchange.submit(order("buy", occ("C", 250), 1, 102))
+    m.exchange.submit(order("sell", occ("C", 255), 1, 150))
+
+
 def test_buying_power_of_long_options_and_what_open_orders_hold(open_market, occ, order) -> None:
     m = open_market(cash=1_000 * DOLLAR)
     words = "insufficient options buying power (required: 1020, available: 1000)"
