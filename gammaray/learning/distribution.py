@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from scipy.special import chdtrc, kolmogorov
 
 from gammaray.models.dataset import FloatArray
@@ -33,18 +34,66 @@ def correlation_time(values: FloatArray, max_lag: int | None = None) -> FloatArr
     return np.where(flat, float(n), np.maximum(total, 1.0))
 
 
-def ks_statistic(reference: FloatArray, sample: FloatArray) -> FloatArray:
-    """Largest distance between the empirical distributions of each column of (n, F) and (m, F)."""
-    out = np.empty(reference.shape[1])
-    for column in range(reference.shape[1]):
-        first, second = np.sort(reference[:, column]), np.sort(sample[:, column])
-        points = np.concatenate([first, second])
-        out[column] = np.max(
-            np.abs(
-                np.searchsorted(first, points, side="right") / len(first)
-                - np.searchsorted(second, points, side="right") / len(second)
-            )
-        )
+class ReferenceSample:
+    """Columns (n, F) that samples are compared with, prepared once: sorted, and cut into bins of equal share."""
+
+    def __init__(self, values: FloatArray, bins: int) -> None:
+        """bins: of the stability index."""
+        self.bins = bins
+        self._sorted = np.ascontiguousarray(np.sort(values, axis=0).T)
+        self._edges = np.ascontiguousarray(np.quantile(values, np.arange(1, bins) / bins, axis=0).T)
+        counts = np.zeros((values.shape[1], bins), dtype=np.int64)
+        for column, edges in enumerate(self._edges):
+            counts[column] = np.bincount(np.searchsorted(edges, values[:, column], side="right"), minlength=bins)
+        self._shares = np.asarray((counts + 0.5) / (len(values) + 0.5 * bins), dtype=np.float64)
+
+    def __len__(self) -> int:
+        return int(self._sorted.shape[1])
+
+    def ks_statistic(self, sample: FloatArray) -> FloatArray:
+        """Largest distance between the empirical distributions of the columns of the reference and of `sample` (m, F)."""
+        ordered = np.sort(np.asarray(sample, dtype=np.float64), axis=0)
+        return np.asarray(_largest_distance(self._sorted, ordered))
+
+    def stability_index(self, sample: FloatArray) -> FloatArray:
+        """Population stability index Σ (p − q) log(p / q) of each column; half a count is added to every bin."""
+        return np.asarray(_stability(self._edges, self._shares, np.ascontiguousarray(sample)))
+
+
+@njit(cache=True, fastmath=False)
+def _largest_distance(reference: FloatArray, sample: FloatArray) -> FloatArray:
+    """reference: (F, n) sorted along its rows; sample: (m, F) sorted along its columns."""
+    columns, n = reference.shape
+    m = sample.shape[0]
+    out = np.zeros(columns)
+    for c in range(columns):
+        i = j = 0
+        while i < n and j < m:
+            x = min(reference[c, i], sample[j, c])
+            while i < n and reference[c, i] <= x:
+                i += 1
+            while j < m and sample[j, c] <= x:
+                j += 1
+            out[c] = max(out[c], abs(i / n - j / m))
+    return out
+
+
+@njit(cache=True, fastmath=False)
+def _stability(edges: FloatArray, shares: FloatArray, sample: FloatArray) -> FloatArray:
+    columns, bins = shares.shape
+    m = sample.shape[0]
+    out = np.zeros(columns)
+    counts = np.empty(bins)
+    for c in range(columns):
+        counts[:] = 0.5
+        for row in range(m):
+            k = 0
+            while k < bins - 1 and sample[row, c] >= edges[c, k]:
+                k += 1
+            counts[k] += 1.0
+        for k in range(bins):
+            q = counts[k] / (m + 0.5 * bins)
+            out[c] += (shares[c, k] - q) * np.log(shares[c, k] / q)
     return out
 
 
@@ -55,17 +104,6 @@ def ks_p_value(statistic: FloatArray, n_effective: FloatArray, m_effective: Floa
     """
     root = np.sqrt(n_effective * m_effective / (n_effective + m_effective))
     return np.asarray(kolmogorov((root + 0.12 + 0.11 / root) * statistic), dtype=np.float64)
-
-
-def population_stability(reference: FloatArray, sample: FloatArray, bins: int) -> FloatArray:
-    """Population stability index Σ (p − q) log(p / q) of each column, bins of equal share in the reference, half a count added to each bin."""
-    out = np.empty(reference.shape[1])
-    for column in range(reference.shape[1]):
-        edges = np.quantile(reference[:, column], np.arange(1, bins) / bins)
-        p = _shares(reference[:, column], edges, bins)
-        q = _shares(sample[:, column], edges, bins)
-        out[column] = np.sum((p - q) * np.log(p / q))
-    return out
 
 
 def psi_p_value(index: FloatArray, n_effective: FloatArray, m_effective: FloatArray, bins: int) -> FloatArray:
@@ -82,8 +120,3 @@ def benjamini_hochberg(p_values: FloatArray, rate: float) -> npt.NDArray[np.bool
     if passed.any():
         rejected[order[: int(np.flatnonzero(passed)[-1]) + 1]] = True
     return rejected
-
-
-def _shares(values: FloatArray, edges: FloatArray, bins: int) -> FloatArray:
-    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=bins)
-    return np.asarray((counts + 0.5) / (len(values) + 0.5 * bins), dtype=np.float64)

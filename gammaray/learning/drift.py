@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gammaray.learning.detectors import Adwin, PageHinkley, page_hinkley_threshold
+from gammaray.learning.adwin import Adwin
 from gammaray.learning.distribution import (
+    ReferenceSample,
     benjamini_hochberg,
     correlation_time,
     ks_p_value,
-    ks_statistic,
-    population_stability,
     psi_p_value,
 )
+from gammaray.learning.page_hinkley import PageHinkley, page_hinkley_threshold
 from gammaray.models.dataset import FloatArray
 from gammaray.operations.errors import BadInput
 
@@ -32,7 +32,8 @@ class DriftConfig:
     discovery_rate: Benjamini–Hochberg rate of one look at all features. min_features: rejected features that make an alarm.
     bins: of the stability index. page_hinkley_delta: rise of the mean error that is let pass, in deviations of the reference errors
     (half of the rise to be found, here one deviation).
-    false_alarm: chance that Page–Hinkley alarms within `false_alarm_horizon` observations under no change. adwin_delta: ADWIN's confidence.
+    false_alarm: chance, by bootstrap, that Page–Hinkley alarms within `false_alarm_horizon` observations under no change; what is
+    measured is higher, because the reference is a sample itself (docs/learning.md). adwin_delta: ADWIN's confidence.
     clip: errors are cut at this many deviations from the reference mean. quiet_after: observations for which a detector that has
     alarmed stays silent.
     """
@@ -43,7 +44,7 @@ class DriftConfig:
     min_features: int = 3
     bins: int = 5
     page_hinkley_delta: float = 0.5
-    false_alarm: float = 0.05
+    false_alarm: float = 0.02
     false_alarm_horizon: int = 252
     adwin_delta: float = 0.002
     clip: float = 6.0
@@ -130,8 +131,7 @@ class DriftMonitor:
         self._page_hinkley = PageHinkley(self.config.page_hinkley_delta, threshold)
         self._page_hinkley.prime(len(scaled), float(scaled.mean()))
         self._adwin = Adwin(self.config.adwin_delta)
-        for value in scaled:
-            self._adwin.update(value)
+        self._adwin.update_many(scaled)
         self._losses = 0
 
     def observe_features(self, ts_ns: int, vector: Sequence[float] | FloatArray) -> list[DriftEvent]:
@@ -165,7 +165,8 @@ class DriftMonitor:
             events.append(DriftEvent(ts_ns, self.model, "page_hinkley", {**common, **found}))
             self._page_hinkley.reset()
         before = self._adwin.mean
-        if self._alarm("adwin", self._adwin.update(x)):
+        cut = self._adwin.update(x)
+        if self._alarm("adwin", cut and self._adwin.mean > before):
             found = {"mean_before": before, "mean_after": self._adwin.mean, "width": self._adwin.width}
             events.append(DriftEvent(ts_ns, self.model, "adwin", {**common, **found}))
         return events
@@ -214,8 +215,9 @@ class DriftMonitor:
         self._phi = np.where(spread > 0, cross / np.where(spread > 0, spread, 1.0), 0.0)
         self._intercept = after.mean(axis=0) - self._phi * mean
         innovations = self._innovations(self._reference)
-        self._samples = np.concatenate([after, innovations], axis=1)
-        self._time = correlation_time(self._samples)
+        samples = np.concatenate([after, innovations], axis=1)
+        self._sample = ReferenceSample(samples, self.config.bins)
+        self._time = correlation_time(samples)
 
     def _innovations(self, rows: FloatArray) -> FloatArray:
         return np.asarray(rows[1:] - self._intercept - self._phi * rows[:-1], dtype=np.float64)
@@ -223,10 +225,9 @@ class DriftMonitor:
     def _test_features(self, ts_ns: int) -> list[DriftEvent]:
         rows = np.array(self._recent)
         window = np.concatenate([rows[1:], self._innovations(rows)], axis=1)
-        n = np.maximum(len(self._samples) / self._time, 1.0)
+        n = np.maximum(len(self._sample) / self._time, 1.0)
         m = np.maximum(len(window) / self._time, 1.0)
-        statistic = ks_statistic(self._samples, window)
-        index = population_stability(self._samples, window, self.config.bins)
+        statistic, index = self._sample.ks_statistic(window), self._sample.stability_index(window)
         events = []
         for detector, values, p_values in (
             ("ks", statistic, ks_p_value(statistic, n, m)),

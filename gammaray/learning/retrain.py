@@ -48,10 +48,11 @@ class RetrainConfig:
     regimes: int = 3
     recent_weight: float = 2.0
     ewc: float = 1.0
-    epochs: int = 12
+    epochs: int = 8
+    batch_size: int = 32
     learning_rate: float = 5e-4
     gate_windows: int = 40
-    gate_folds: int = 4
+    gate_folds: int = 3
     gate_tolerance: float = 0.05
     iv_weight: float = 0.5
 
@@ -308,6 +309,7 @@ def _continued(spec: RetrainSpec, champion: TorchForecaster, windows: WindowSet)
     penalty = model.consolidation(windows.take(older), config.ewc) if config.ewc > 0 and len(older) else None
     training = TrainingConfig(
         epochs=config.epochs,
+        batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         weight_decay=champion.config.training.weight_decay,
         huber_delta=champion.config.training.huber_delta,

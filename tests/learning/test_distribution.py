@@ -7,11 +7,10 @@ import pytest
 import scipy.stats
 
 from gammaray.learning.distribution import (
+    ReferenceSample,
     benjamini_hochberg,
     correlation_time,
     ks_p_value,
-    ks_statistic,
-    population_stability,
     psi_p_value,
 )
 
@@ -29,7 +28,7 @@ def autoregression(n: int, phi: float, generator: np.random.Generator, columns: 
 def test_ks_statistic_and_p_value_agree_with_scipy() -> None:
     generator = np.random.default_rng(0)
     first, second = generator.normal(size=(200, 3)), generator.normal(0.3, 1.0, size=(60, 3))
-    statistic = ks_statistic(first, second)
+    statistic = ReferenceSample(first, 5).ks_statistic(second)
     sizes = np.full(3, 200.0), np.full(3, 60.0)
     p_values = ks_p_value(statistic, *sizes)
     for column in range(3):
@@ -56,7 +55,7 @@ def test_ks_holds_its_level_on_autocorrelated_series() -> None:
     for _ in range(runs):
         series = autoregression(700, 0.9, generator)
         reference, window = series[:500], series[600:]
-        statistic = ks_statistic(reference, window)
+        statistic = ReferenceSample(reference, 5).ks_statistic(window)
         time = correlation_time(reference)
         naive += int(ks_p_value(statistic, np.array([500.0]), np.array([100.0]))[0] < 0.05)
         allowed += int(ks_p_value(statistic, 500.0 / time, 100.0 / time)[0] < 0.05)
@@ -69,10 +68,11 @@ def test_stability_index_by_hand_and_its_level() -> None:
     # All 20 values in the upper of two halves: q = (0.5, 20.5)/21, p = (50.5, 50.5)/101.
     p, q = np.array([0.5, 0.5]), np.array([0.5, 20.5]) / 21.0
     expected = float(np.sum((p - q) * np.log(p / q)))
-    assert population_stability(reference, np.full((20, 1), 90.0), 2)[0] == pytest.approx(expected)
+    assert ReferenceSample(reference, 2).stability_index(np.full((20, 1), 90.0))[0] == pytest.approx(expected)
     generator = np.random.default_rng(3)
     first, second = generator.normal(size=(2000, 400)), generator.normal(size=(100, 400))
-    p_values = psi_p_value(population_stability(first, second, 5), np.full(400, 2000.0), np.full(400, 100.0), 5)
+    index = ReferenceSample(first, 5).stability_index(second)
+    p_values = psi_p_value(index, np.full(400, 2000.0), np.full(400, 100.0), 5)
     # 5 % of 400 is 20 ± 4.4.
     assert 5 <= int((p_values < 0.05).sum()) <= 38
 

@@ -1,15 +1,12 @@
-"""Detectors of change in one stream of numbers: Page–Hinkley with a calibrated threshold, and ADWIN."""
+"""Page–Hinkley: a rise of the mean of a stream, with a threshold calibrated on a reference."""
 
 from __future__ import annotations
 
-import base64
 import math
-import pickle
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from river.drift import ADWIN
 
 from gammaray.models.dataset import FloatArray
 from gammaray.operations.errors import BadInput
@@ -75,40 +72,6 @@ class PageHinkley:
         return detector
 
 
-class Adwin:
-    """river's ADWIN, looked at after every value, that alarms only when the mean has risen. Source: Bifet and Gavaldà, SDM 2007."""
-
-    def __init__(self, delta: float) -> None:
-        self._detector = ADWIN(delta=delta, clock=1)  # type: ignore[no-untyped-call]
-
-    @property
-    def width(self) -> int:
-        """Values in the window."""
-        return int(self._detector.width)
-
-    @property
-    def mean(self) -> float:
-        """Mean of the window."""
-        return float(self._detector.estimation)
-
-    def update(self, x: float) -> bool:
-        """Add one value; True when the window was cut because its mean rose."""
-        before = self._detector.estimation
-        self._detector.update(x)  # type: ignore[no-untyped-call]
-        return bool(self._detector.drift_detected) and self._detector.estimation > before
-
-    def state(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        return {"pickle": base64.b64encode(pickle.dumps(self._detector)).decode()}
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any]) -> Adwin:
-        """The detector that `state` was taken from. The state must come from a trusted file: it holds a pickle of river's object."""
-        detector = cls.__new__(cls)
-        detector._detector = pickle.loads(base64.b64decode(state["pickle"]))
-        return detector
-
-
 def page_hinkley_threshold(
     reference: FloatArray,
     delta: float,
@@ -127,16 +90,25 @@ def page_hinkley_threshold(
     if n < 20:
         raise BadInput("reference", f"needs at least 20 losses to calibrate on, has {n}")
     index = generator.integers(n, size=paths)
-    count, mean = np.full(paths, float(n)), np.full(paths, float(reference.mean()))
+
+    def draw() -> FloatArray:
+        nonlocal index
+        jump = generator.random(paths) < 1.0 / block
+        index = np.where(jump, generator.integers(n, size=paths), (index + 1) % n)
+        return reference[index]
+
+    # The mean that a detector is primed with is itself known from n values only.
+    mean = np.zeros(paths)
+    for _ in range(n):
+        mean += draw() / n
+    count = np.full(paths, float(n))
     total, lowest, highest = np.zeros(paths), np.zeros(paths), np.zeros(paths)
     for _ in range(horizon):
-        x = reference[index]
+        x = draw()
         count += 1
         mean += (x - mean) / count
         total += x - mean - delta
         lowest = np.minimum(lowest, total)
         highest = np.maximum(highest, total - lowest)
-        jump = generator.random(paths) < 1.0 / block
-        index = np.where(jump, generator.integers(n, size=paths), (index + 1) % n)
     threshold = float(np.quantile(highest, 1.0 - false_alarm))
     return threshold if math.isfinite(threshold) and threshold > 0 else float(np.ptp(reference)) + delta
