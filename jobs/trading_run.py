@@ -7,11 +7,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import httpx
 import ray
 from ray.actor import ActorHandle
 
@@ -24,35 +23,28 @@ from actors.messages import DeskReport, LearningReport
 from actors.serving import ServeController, application_config
 from apps.auth import key_hash, new_key
 from gammaray.features.observer import Step
-from gammaray.operations.errors import ConfigurationError, GammaRayError, RetryLater
+from gammaray.operations.errors import ConfigurationError, GammaRayError
 from gammaray.operations.logs import configure_logs, get_logger
-from gammaray.operations.progress import Progress, ProgressView
+from gammaray.operations.progress import ProgressView
 from gammaray.operations.run_folder import RunFolder, create_run_folder, write_atomically
 from gammaray.operations.settings import Settings, VenueKind
 from gammaray.risk.exposure import BookExposure, Exposure
 from gammaray.types.clock import WallClock
 from gammaray.venues.alpaca.config import AlpacaSettings
-from gammaray.venues.protocol import VenueAmbiguous, VenueError, VenueUnavailable
+from gammaray.venues.protocol import VenueError
 from gammaray.venues.simulated.admin_client import AdminClient
 from jobs.data import import_history, learns_from_history, training_set
+from jobs.healing import Healer
 from jobs.pacing import FreeRunningPacer, LockStepPacer, Pacer, WallPacer
+from jobs.picture import picture
 from jobs.summary import RunRecord, build_summary
 from jobs.train import train_champions
-from jobs.venue_process import VenueProcess
+from jobs.venue_process import VenueProcess, underlyings
 
-_T = TypeVar("_T")
 WALL_INTERVAL_S = 60.0
 """Between decisions on paper and live."""
 START_TIMEOUT_S = 120.0
 JOB_TIMEOUT_S = 600.0
-_AWAY = (
-    ray.exceptions.ActorUnavailableError,
-    ray.exceptions.ActorDiedError,
-    RetryLater,
-    VenueUnavailable,
-    VenueAmbiguous,
-)
-"""Errors of a part that is being started again."""
 _NO_EXPOSURE = BookExposure(0, {}, Exposure(), ())
 _log = get_logger("jobs.trading_run")
 
@@ -110,6 +102,7 @@ class TradingRun:
         self._view = view
         self._stop = stop
         self._venue: VenueProcess | None = None
+        self._healer = Healer(settings.cluster.namespace, self.record, view)
         self._cluster: Cluster | None = None
         self._serve: ServeController | None = None
         self._exposure = _NO_EXPOSURE
@@ -145,7 +138,7 @@ class TradingRun:
             settings=settings,
             folder=self.folder,
             venue_url=venue_url,
-            underlyings=_underlyings(settings, venue_url),
+            underlyings=underlyings(settings, venue_url),
             api_url=self.api_url,
             dashboard_url=self._cluster.dashboard_url,
             key_hashes=(key_hash(key),),
@@ -209,6 +202,7 @@ class TradingRun:
             return ""
         self._venue = VenueProcess(run, self.folder, free_ports(1)[0])
         self._venue.start()
+        self._healer.venue = self._venue
         self._view.stage(f"simulated exchange: {self._venue.url} ({run.scenario.value}, seed {run.seed})")
         return self._venue.url
 
@@ -218,8 +212,8 @@ class TradingRun:
             return WallPacer(WallClock(), WALL_INTERVAL_S, self._stop, run.duration_s)
         admin = AdminClient(venue_url)
         if run.free_running:
-            return FreeRunningPacer(admin, self._revive_venue, run.speed, self._stop)
-        return LockStepPacer(admin, self._revive_venue)
+            return FreeRunningPacer(admin, self._healer.revive_venue, run.speed, self._stop)
+        return LockStepPacer(admin, self._healer.revive_venue)
 
     # ---- trade
 
@@ -235,11 +229,11 @@ class TradingRun:
             if step is None:
                 break
             self._step(step)
-            self._view.update(self._progress(step))
+            self._show()
         self.record.seconds["trade"] = time.monotonic() - began
 
     def _step(self, step: Step) -> None:
-        report = self._patiently(lambda: self._market_to_desk(step))
+        report = self._healer.patiently(lambda: self._market_to_desk(step))
         self.desk_report = report
         self.record.market_from_ns = self.record.market_from_ns or step.ts_ns
         self.record.market_to_ns = step.ts_ns
@@ -268,6 +262,7 @@ class TradingRun:
         self._note(learning)
         deadline = time.monotonic() + JOB_TIMEOUT_S
         while learning.pending and not self._stop.is_set():
+            self._show()
             learning = self._ask(names.DRIFT, "poll")
             self._note(learning)
             if self.settings.run.free_running or not self._venue or time.monotonic() > deadline:
@@ -287,52 +282,16 @@ class TradingRun:
                     f"{event['market_time'][:10]} {kind.replace('_', ' ')[:-1]}: {event['model']} {detail}"
                 )
 
-    def _patiently(self, work: Callable[[], _T]) -> _T:
-        """Do idempotent work again from its beginning when an actor or the exchange died in it, once that is back."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                return work()
-            except (*_AWAY, ray.exceptions.RayTaskError) as error:
-                cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
-                if not isinstance(cause, _AWAY) or time.monotonic() > deadline:
-                    raise
-                self._heal(error)
-
-    def _heal(self, error: Exception) -> None:
-        """Bring back what died: the exchange is started again here, actors by Ray."""
-        if self._venue is not None and self._venue.ensure_alive():
-            self._count_restart("venue")
-            return
-        part = self._part_of(error)
-        for name in names.ALL:
-            self._ask(name, "health")
-        if part:
-            self._count_restart(part)
-        else:
-            time.sleep(0.5)  # something of the venue's is only slow to come back
-
-    def _count_restart(self, part: str) -> None:
-        _log.warning("part_restarted", part=part, step=self.record.steps)
-        self._view.stage(f"{part} was restarted")
-        self.record.restarted(part)
-        self._ask(names.SUPERVISOR, "restarted", part)
-
-    def _revive_venue(self) -> bool:
-        if self._venue is None or not self._venue.ensure_alive():
-            return False
-        self._count_restart("venue")
-        return True
-
     # ---- end
 
     def finish(self) -> dict[str, Any]:
         """Close the desk (cancels, reconciliation), write the summary, end everything that was started."""
         began = time.monotonic()
-        closing: Mapping[str, Any] = {}
+        # Before the actors are there, there are no books that could differ.
+        closing: Mapping[str, Any] = {} if self._launched else {"differences": []}
         if self._launched:
             try:
-                self.desk_report, closing = self._patiently(lambda: self._ask(names.DESK, "close"))
+                self.desk_report, closing = self._healer.patiently(lambda: self._ask(names.DESK, "close"))
                 if self.learning is not None:
                     self.learning = self._ask(names.DRIFT, "report")
             except (GammaRayError, VenueError, ray.exceptions.RayError) as error:
@@ -369,6 +328,13 @@ class TradingRun:
 
     # ---- small things
 
+    def _show(self) -> None:
+        if self.desk_report is not None and self._pacer is not None:
+            restarts = sum(self.record.restarts.values())
+            self._view.update(
+                picture(self.desk_report, self._exposure.total, self.learning, self._pacer.done(), restarts)
+            )
+
     @contextmanager
     def _stage(self, text: str) -> Any:
         if self._stop.is_set():
@@ -385,15 +351,6 @@ class TradingRun:
         """Found anew each time: an upgrade puts another actor under the same name."""
         return find(name, self.settings.cluster.namespace)
 
-    def _part_of(self, error: Exception) -> str:
-        """Name of the actor that an error is about, empty when it is about none."""
-        text = str(error)
-        for name in names.ALL:
-            with suppress(RetryLater):
-                if self._actor(name)._actor_id.hex() in text:
-                    return name
-        return ""
-
     def _wait(self, ref: Any) -> Any:
         """Wait for a result, giving up when asked to stop."""
         while not self._stop.is_set():
@@ -401,56 +358,3 @@ class TradingRun:
             if ready:
                 return ray.get(ref)
         raise Stopped
-
-    def _progress(self, step: Step) -> Progress:
-        report, total = self.desk_report, self._exposure.total
-        assert report is not None
-        assert self._pacer is not None
-        totals, learning = report.totals, self.learning
-        drift = learning.drift_events if learning else ()
-        return Progress(
-            market_ns=step.ts_ns,
-            done=self._pacer.done(),
-            underlyings=report.market.spots,
-            contracts=report.market.contracts,
-            quotes=report.market.quotes,
-            surface_rmse=report.market.surface_rmse,
-            positions=len(report.book.positions),
-            working_orders=len(report.book.working_orders),
-            orders_by_state=totals["orders_by_state"],
-            trading_state=report.book.trading_state.value,
-            equity=report.book.equity,
-            realized_pnl=totals["realized_pnl"],
-            unrealized_pnl=totals["unrealized_pnl"],
-            fees=totals["fees"],
-            delta=total.delta_dollars,
-            gamma=total.gamma,
-            vega=total.vega,
-            theta_per_day=total.theta_per_day,
-            models=learning.models if learning else (),
-            drift_events=len(drift),
-            last_drift=f"{drift[-1]['model']} {drift[-1]['detector']} {drift[-1]['market_time'][:10]}" if drift else "",
-            retraining_jobs=len(learning.retraining_jobs) if learning else 0,
-            retraining=", ".join(learning.pending) if learning else "",
-            restarts=sum(self.record.restarts.values()),
-        )
-
-
-def _underlyings(settings: Settings, venue_url: str) -> tuple[str, ...]:
-    """What to trade: the settings' list, else everything optionable on the simulated exchange, else SPY."""
-    if settings.run.underlyings:
-        return settings.run.underlyings
-    if not venue_url:
-        return ("SPY",)
-    venue = AlpacaSettings.simulated(venue_url)
-    response = httpx.get(
-        f"{venue_url}/v2/assets",
-        params={"status": "active", "attributes": "has_options"},
-        headers={
-            "APCA-API-KEY-ID": venue.key_id.get_secret_value(),
-            "APCA-API-SECRET-KEY": venue.secret_key.get_secret_value(),
-        },
-        timeout=30.0,
-    )
-    response.raise_for_status()
-    return tuple(sorted(row["symbol"] for row in response.json()))

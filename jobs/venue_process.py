@@ -12,7 +12,8 @@ import httpx
 from gammaray.operations.errors import ConfigurationError, RetryLater
 from gammaray.operations.logs import get_logger
 from gammaray.operations.run_folder import RunFolder
-from gammaray.operations.settings import RunSettings, ScenarioKind
+from gammaray.operations.settings import RunSettings, ScenarioKind, Settings
+from gammaray.venues.alpaca.config import AlpacaSettings
 
 START_TIMEOUT_S = 60.0
 _log = get_logger("jobs.venue_process")
@@ -111,3 +112,23 @@ class VenueProcess:
     def _last_words(self) -> str:
         lines = self._log_path.read_text(errors="replace").strip().splitlines() if self._log_path.exists() else []
         return lines[-1] if lines else "(no output)"
+
+
+def underlyings(settings: Settings, venue_url: str) -> tuple[str, ...]:
+    """What to trade: the settings' list, else everything optionable on the simulated exchange, else SPY."""
+    if settings.run.underlyings:
+        return settings.run.underlyings
+    if not venue_url:
+        return ("SPY",)
+    venue = AlpacaSettings.simulated(venue_url)
+    response = httpx.get(
+        f"{venue_url}/v2/assets",
+        params={"status": "active", "attributes": "has_options"},
+        headers={
+            "APCA-API-KEY-ID": venue.key_id.get_secret_value(),
+            "APCA-API-SECRET-KEY": venue.secret_key.get_secret_value(),
+        },
+        timeout=30.0,
+    )
+    response.raise_for_status()
+    return tuple(sorted(row["symbol"] for row in response.json()))
