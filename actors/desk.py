@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import ray
 
+from actors import metrics
 from actors.configuration import ActorConfiguration
 from actors.desk_answers import (
     activity_counts,
@@ -20,10 +22,12 @@ from actors.desk_answers import (
 )
 from actors.forecasting import Forecaster
 from actors.messages import DeskReport, ForecastReport, MarketSummary
+from actors.metrics import Gauges
 from actors.process import enter_process
 from actors.venue import trading
 from gammaray.desk.reconciliation import ReconciliationReport
 from gammaray.desk.session import DeskSession
+from gammaray.desk.view import BookView
 from gammaray.features.observer import MarketTick, SessionClose
 from gammaray.market.snapshot import ChainSnapshot
 from gammaray.operations.errors import BadInput, RetryLater
@@ -34,6 +38,7 @@ from gammaray.strategies.protocol import MarketView
 from gammaray.strategies.selection import risk_limits, strategies, trader_settings
 from gammaray.strategies.trader import Trader, market_view
 from gammaray.types.clock import Clock, VirtualClock, WallClock
+from gammaray.types.money import to_dollars
 from gammaray.types.signals import Forecast, Signal, TradingState
 
 EVENT_TIMEOUT_S = 5.0
@@ -65,6 +70,7 @@ class DeskActor:
         self._forecaster: Forecaster | None = None
         self._forecasts: dict[str, Forecast] = {}
         self._tick: MarketTick | None = None
+        self._gauges = Gauges(metrics.DESK)
         self._incidents: list[str] = []
         self._differences: list[str] = []
         self._reconciliations = 0
@@ -275,10 +281,12 @@ class DeskActor:
 
     def _report(self, tick: MarketTick) -> DeskReport:
         incidents, self._incidents = tuple(self._incidents), []
+        book, totals = self._session.book(), self._session.totals()
+        self._measure(book, totals)
         return DeskReport(
             step=tick.step,
-            book=self._session.book(),
-            totals=self._session.totals(),
+            book=book,
+            totals=totals,
             market=MarketSummary(
                 spots={symbol: snapshot.spot for symbol, snapshot in tick.snapshots.items()},
                 contracts=sum(len(snapshot.table) for snapshot in tick.snapshots.values()),
@@ -287,3 +295,12 @@ class DeskActor:
             ),
             incidents=incidents,
         )
+
+    def _measure(self, book: BookView, totals: Mapping[str, Any]) -> None:
+        self._gauges.set("gammaray_equity_dollars", to_dollars(book.equity))
+        self._gauges.set("gammaray_trading_state", list(TradingState).index(book.trading_state))
+        self._gauges.set("gammaray_reconciliation_differences", len(self._differences))
+        for state, count in totals["orders_by_state"].items():
+            self._gauges.set("gammaray_orders", count, state=state)
+        for rule, count in totals["denials_by_rule"].items():
+            self._gauges.set("gammaray_denials", count, rule=rule)

@@ -12,8 +12,10 @@ from typing import Any
 
 import ray
 
+from actors import metrics
 from actors.configuration import ActorConfiguration
 from actors.messages import ForecastReport, LearningReport
+from actors.metrics import Gauges
 from actors.process import enter_process
 from actors.retraining_jobs import RetrainingJobs
 from actors.serving import ServeController, application_config
@@ -77,6 +79,7 @@ class DriftActor:
         }
         self._routing: dict[str, dict[str, Any]] = {}
         self._last_event: dict[str, str] = {}
+        self._gauges = Gauges(metrics.DRIFT)
         self._revision = 0
         self._ts_ns = 0
         self._restore()
@@ -320,7 +323,15 @@ class DriftActor:
 
     # ---- durability
 
+    def _measure(self) -> None:
+        self._gauges.set("gammaray_retraining_pending", len(self._jobs.pending))
+        for name in self._loop.models:
+            events = sum(event["model"] == name for event in self._events["drift_events"])
+            self._gauges.set("gammaray_drift_events", events, model=name)
+            self._gauges.set("gammaray_champion_version", float(self._loop.status(name)["champion"]), model=name)
+
     def _report(self) -> LearningReport:
+        self._measure()
         states = []
         for name in self._loop.models:
             status = self._loop.status(name)

@@ -7,7 +7,9 @@ from dataclasses import asdict
 import numpy as np
 import ray
 
+from actors import metrics
 from actors.configuration import ActorConfiguration
+from actors.metrics import Gauges
 from actors.process import enter_process
 from actors.venue import market_data
 from gammaray.features.observer import MarketObserver, MarketTick, SessionClose, Step
@@ -34,6 +36,8 @@ class MarketActor:
             last_day=run.last_day,
             source=f"venue:{run.venue.value}",
         )
+        self._gauges = Gauges(metrics.MARKET)
+        self._backfills = 0
         newest = {symbol: day.isoformat() for symbol, day in self._observer.newest_records.items()}
         self._log.info("market_started", underlyings=self._observer.underlyings, newest_records=newest)
 
@@ -49,7 +53,10 @@ class MarketActor:
         self._observer.apply_stream()
         if gap or not complete:
             self._observer.backfill(gap=gap)
-        return self._observer.tick(step, backfilled=gap or not complete)
+            self._backfills += 1
+        tick = self._observer.tick(step, backfilled=gap or not complete)
+        self._measure(tick)
+        return tick
 
     def close_session(self, tick: MarketTick) -> tuple[SessionClose, ...]:
         """Daily records, features and outcomes of the session that ended with this tick."""
@@ -86,6 +93,13 @@ class MarketActor:
             }
             for symbol in self._observer.underlyings
         }
+
+    def _measure(self, tick: MarketTick) -> None:
+        self._gauges.set("gammaray_quotes", tick.quotes_seen)
+        self._gauges.set("gammaray_backfills", self._backfills)
+        for symbol, snapshot in tick.snapshots.items():
+            if np.isfinite(snapshot.surface_rmse):
+                self._gauges.set("gammaray_surface_error", snapshot.surface_rmse, underlying=symbol)
 
     def _require(self, symbol: str) -> None:
         if symbol not in self._observer.underlyings:

@@ -53,7 +53,13 @@ COMPONENTS: tuple[Component, ...] = (
             "errors",
             "one tree and retries; circuit breakers are missing",
         ),
-        ("MonitoringSystem", "", N, "", "Ray's own metrics only"),
+        (
+            "MonitoringSystem",
+            "actors/metrics.py: Gauges",
+            P,
+            "metrics",
+            "gauges of market, desk and drift; alert rules and dashboards are missing",
+        ),
         (
             "HealthCheckSystem",
             "operations/health.py, actors/supervisor.py",
