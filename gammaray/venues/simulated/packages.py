@@ -6,6 +6,8 @@ Fill rules, stated:
 2. One that bids between the middle and the natural price may be met by a package market maker in a step: with probability
    0.5 · f² where f is how far the limit has gone from the middle (0) to the natural price (1), for a geometric number of units, at the limit
    exactly. Leg prices are whole cents inside each leg's bid and ask that sum to the net.
+3. A leg to sell that nobody bids for, but somebody offers, is worth one cent to whoever takes the whole package, up to the size offered: else a
+   spread with a worthless wing could never be closed.
 """
 
 from __future__ import annotations
@@ -48,12 +50,20 @@ def net_cents(legs: Sequence[PackageLeg], prices: Sequence[int]) -> int:
     return sum(leg.sign * leg.ratio * price for leg, price in zip(legs, prices, strict=True))
 
 
+def package_ladder(board: Board, leg: PackageLeg) -> list[tuple[int, int]]:
+    """(cents, size left) for a leg of a package: the market makers' ladder, or rule 3 where they do not bid."""
+    if not leg.is_buy and board.bid_size[leg.row] == 0:
+        left = int(board.ask_size[leg.row] - board.bid_taken[leg.row])
+        return [(1, left)] if left > 0 else []
+    return board.ladder(leg.row, is_buy=leg.is_buy)
+
+
 def natural_prices(board: Board, legs: Sequence[PackageLeg]) -> tuple[tuple[int, ...], int] | None:
     """(price of each leg, units there) at the best levels with room for one unit; None when a leg has no such level."""
     prices: list[int] = []
     units = 1 << 60
     for leg in legs:
-        level = next((lv for lv in board.ladder(leg.row, is_buy=leg.is_buy) if lv[1] >= leg.ratio), None)
+        level = next((lv for lv in package_ladder(board, leg) if lv[1] >= leg.ratio), None)
         if level is None:
             return None
         prices.append(level[0])
@@ -82,7 +92,7 @@ def match_natural(board: Board, legs: Sequence[PackageLeg], units: int, limit_ce
 def _take_at(board: Board, leg: PackageLeg, price: int, qty: int) -> None:
     """Take from one level; leftovers too small for the ratio at better levels are gone with it."""
     skipped = 0
-    for cents, size in board.ladder(leg.row, is_buy=leg.is_buy):
+    for cents, size in package_ladder(board, leg):
         if cents == price:
             break
         skipped += size

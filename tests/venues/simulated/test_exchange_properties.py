@@ -156,7 +156,7 @@ def check_market(exchange: Exchange) -> None:
                 assert quote.bid_cents < quote.ask_cents, f"{symbol} is locked or crossed: {quote}"
 
 
-relaxed = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @relaxed

@@ -67,10 +67,30 @@ def test_units_beyond_the_thinnest_leg_fill_at_the_next_levels_or_rest(market, s
 
 def test_without_a_quote_on_one_leg_nothing_fills(market, step, package, occ, condor) -> None:
     legs, quotes = condor
-    m = market([step(0, quotes | {occ("P", 245): (0, 42, 0, 100)})])
+    m = market([step(0, quotes | {occ("P", 245): (0, 0, 0, 0)})])
     m.exchange.submit(package(1, None, *legs))
     assert m.events() == ["new"]
     assert m.held() == {}
+
+
+def test_a_worthless_wing_goes_for_a_cent_within_a_package_but_not_alone(market, step, order, package, occ) -> None:
+    short, wing = occ("C", 250), occ("C", 260)
+    before = SPY | {short: (200, 204), wing: (50, 52)}
+    after = SPY | {short: (8, 10), wing: (0, 1, 0, 2)}
+    m = market([step(0, before), step(30, after)])
+    m.exchange.submit(package(3, None, ("sell", short, 1), ("buy", wing, 1)))
+    m.step()
+    m.events()
+    m.exchange.submit(package(3, None, ("buy", short, 1), ("sell", wing, 1)))
+    new, fill = m.exchange.drain_events()
+    # Two are offered, so two are wanted.
+    assert (fill.event, fill.units, fill.net_price) == ("partial_fill", 2, 9 * CENT)
+    assert m.held() == {short: -1, wing: 1}
+    m.exchange.cancel(new.order.order_id)
+    m.exchange.submit(order("buy", short, 1))
+    m.events()
+    m.exchange.submit(order("sell", wing, 1))
+    assert m.events() == ["new"]
 
 
 def test_ratios_count(market, step, package, occ) -> None:
