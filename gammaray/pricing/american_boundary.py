@@ -180,7 +180,7 @@ def guess_from_table(
                 logs[e, k] = min(max(-root * math.sqrt(max(square, 0.0)), least), LARGEST_LOG)
 
 
-@inlined
+@kernel
 def solve(
     kind: int, scheme: Collocation, work: FloatArray, squares: FloatArray, logs: FloatArray, moved: FloatArray, n: int
 ) -> None:

@@ -197,6 +197,19 @@ def test_value_and_slope_meet_those_of_exercise_at_the_boundary() -> None:
     assert (below.delta, below.gamma, below.theta, below.vega, below.rho) == (-1.0, 0.0, 0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("rate", "volatility", "dividend", "tau"), [(0.05, 0.2, 0.0, 1.0), (0.05, 0.3, 0.02, 0.25), (0.03, 0.25, 0.06, 2.0)]
+)
+def test_gamma_next_to_the_boundary(rate: float, volatility: float, dividend: float, tau: float) -> None:
+    """By the Black–Scholes equation with value −(S − K), slope −1 and no theta, gamma just above the boundary B is 2(rK − qB)/(σB)²."""
+    boundary = exercise_boundary("P", 100.0, tau, rate, volatility, dividend, accuracy="high")
+    limit = 2.0 * (rate * 100.0 - dividend * boundary) / (volatility * boundary) ** 2
+    for accuracy in ("accurate", "high"):
+        greeks = american_greeks("P", boundary * 1.001, 100.0, tau, rate, volatility, dividend, accuracy=accuracy)
+        assert greeks.gamma == pytest.approx(limit, rel=1e-2)
+        assert greeks.delta == pytest.approx(-1.0 + limit * 1e-3 * boundary, abs=5e-5)
+
+
 def test_limits_of_time_and_volatility() -> None:
     assert american_price("P", [90.0, 110.0], 100.0, 0.0, 0.05, 0.2) == pytest.approx([10.0, 0.0])
     # Without volatility a put is exercised at once or, where the yield outruns the rate, at the best time before expiry.

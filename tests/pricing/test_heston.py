@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +78,23 @@ def test_published_prices(
 def test_extreme_strikes_and_maturities(right: str, strike: float, tau: float, exact: float) -> None:
     parameters = HestonParameters(0.04, 2.5, 0.06, 0.75, -0.6)
     assert heston.price(right, 1.0, strike, tau, 0.0507, parameters, 0.0469) == pytest.approx(exact, abs=1e-12)
+
+
+@pytest.mark.shared
+def test_reference_table(shared_dir: Path) -> None:
+    """All rows of heston_reference_prices.csv, each at the precision that it was printed with."""
+    lines = (shared_dir / "refs" / "heston_reference_prices.csv").read_text().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert len(rows) >= 30
+    for row in rows:
+        spot, strike, tau, rate, dividend, value, tolerance = (
+            float(row[name]) for name in ("spot", "strike", "t", "r", "q", "value", "tol")
+        )
+        parameters = HestonParameters(*(float(row[name]) for name in ("v0", "kappa", "theta", "sigma", "rho")))
+        right = "C" if row["type"] == "call" else "P"
+        assert heston.price(right, spot, strike, tau, rate, parameters, dividend) == pytest.approx(
+            value, abs=tolerance
+        ), row
 
 
 def test_constant_variance_is_black_scholes() -> None:
