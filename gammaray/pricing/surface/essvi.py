@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gammaray.pricing.jit import kernel
+from gammaray.pricing.surface.fitting import checked_expiries, checked_points
 from gammaray.pricing.surface.quotes import FloatArray, IntArray
-from gammaray.pricing.surface.ssvi import checked_expiries, raw_slices
-from gammaray.pricing.surface.svi import checked_points
+from gammaray.pricing.surface.ssvi import raw_slices
 
 _MAX_ITERATIONS = 40
 _MAX_RHO = 0.999
@@ -215,3 +215,10 @@ def fit_slices(
         total += cost
         before = out[i]
     return out, total
+
+
+@kernel
+def fit_single(k: FloatArray, w: FloatArray, weight: FloatArray) -> tuple[float, float, float]:
+    """θ, ρ and ψ of the best slice without butterfly arbitrage, with no slice before it."""
+    out, _ = fit_slices(k, w, weight, np.array([0, k.shape[0]]), np.empty((0, 3)))
+    return out[0, 0], out[0, 1], out[0, 2]

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gammaray.pricing.jit import kernel
+from gammaray.pricing.surface.fitting import checked_points, solve_positive_definite
 from gammaray.pricing.surface.quotes import FloatArray
-from gammaray.pricing.surface.svi import checked_points, solve_positive_definite
 
 _MAX_ITERATIONS = 50
 _MAX_RHO = 0.9999

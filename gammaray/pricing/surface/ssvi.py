@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gammaray.pricing.jit import kernel
+from gammaray.pricing.surface.fitting import checked_expiries, checked_points
 from gammaray.pricing.surface.quotes import FloatArray, IntArray
-from gammaray.pricing.surface.svi import checked_points
 
 _MAX_ITERATIONS = 40
 _MIN_THETA = 1e-9
@@ -42,17 +42,6 @@ def raw_slices(theta: FloatArray, rho: FloatArray, psi: FloatArray) -> FloatArra
     phi = psi / theta
     bar = 1.0 - rho * rho
     return np.stack([0.5 * theta * bar, 0.5 * psi, rho, -rho / phi, np.sqrt(bar) / phi], axis=1)
-
-
-def checked_expiries(expiry: npt.ArrayLike, points: int) -> tuple[IntArray, int]:
-    """Expiry numbers 0 … n - 1 of the points of a surface fit, validated, and n."""
-    index = np.ascontiguousarray(expiry, np.int64)
-    if index.shape != (points,):
-        raise ValueError(f"expiry must have one number per point ({points}), got shape {index.shape}")
-    counts = np.bincount(index) if index.min() >= 0 else np.zeros(1, np.int64)
-    if not counts.all():
-        raise ValueError("expiry must number the expiries 0, 1, 2, … in order of time, each with at least one point")
-    return index, int(counts.shape[0])
 
 
 def fit_ssvi(

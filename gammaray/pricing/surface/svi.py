@@ -17,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gammaray.pricing.jit import kernel
+from gammaray.pricing.surface.essvi import fit_single
+from gammaray.pricing.surface.fitting import checked_points, solve_positive_definite
 from gammaray.pricing.surface.quotes import FloatArray
 
 _MAX_ITERATIONS = 60
 _PENALTY_POINTS = 48
+_STIFFNESS = (1.0, 100.0)  # a unit of negative g against an error of the whole smile
 _MIN_SIGMA = 1e-4
 _MIN_VARIANCE = 1e-9
 
@@ -73,32 +76,6 @@ def fit_svi(
     fitted, error = fit_slice(k, w, weight, start.parameters() if start is not None else np.empty(0))
     a, b, rho, m, sigma = fitted.tolist()
     return SviSmile(a, b, rho, m, sigma, float(error))
-
-
-def checked_points(
-    log_moneyness: npt.ArrayLike, total_variance: npt.ArrayLike, weights: npt.ArrayLike | None
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The three columns of a smile fit as float64, validated."""
-    k = np.ascontiguousarray(log_moneyness, np.float64)
-    w = np.ascontiguousarray(total_variance, np.float64)
-    weight = np.ones(k.shape) if weights is None else np.ascontiguousarray(weights, np.float64)
-    if k.ndim != 1 or k.shape[0] < 5:
-        raise ValueError(f"log_moneyness must be one-dimensional with at least 5 points, got shape {k.shape}")
-    for name, column, valid in (
-        ("log_moneyness", k, np.isfinite(k)),
-        ("total_variance", w, np.isfinite(w) & (w > 0.0)),
-        ("weights", weight, np.isfinite(weight) & (weight >= 0.0)),
-    ):
-        if column.shape != k.shape:
-            raise ValueError(f"{name} must have the shape {k.shape} of log_moneyness, got {column.shape}")
-        if not valid.all():
-            first = int(np.argmin(valid))
-            raise ValueError(f"{name} has the invalid value {column[first]} at index {first}")
-    if np.unique(k).shape[0] < 3:
-        raise ValueError("log_moneyness must have at least 3 distinct values")
-    if not weight.any():
-        raise ValueError("weights are all zero")
-    return k, w, weight
 
 
 @kernel
@@ -178,33 +155,6 @@ def _from_raw(p: FloatArray) -> FloatArray:
     x[3] = p[3]
     x[4] = math.log(sigma)
     return x
-
-
-@kernel
-def solve_positive_definite(matrix: FloatArray, vector: FloatArray, n: int) -> bool:
-    """Solve the leading n equations in place by Cholesky; False where the matrix is not positive definite."""
-    for j in range(n):
-        pivot = matrix[j, j]
-        for i in range(j):
-            pivot -= matrix[j, i] * matrix[j, i]
-        if not pivot > 0.0:
-            return False
-        pivot = math.sqrt(pivot)
-        matrix[j, j] = pivot
-        for i in range(j + 1, n):
-            value = matrix[i, j]
-            for q in range(j):
-                value -= matrix[i, q] * matrix[j, q]
-            matrix[i, j] = value / pivot
-    for j in range(n):
-        for i in range(j):
-            vector[j] -= matrix[j, i] * vector[i]
-        vector[j] /= matrix[j, j]
-    for j in range(n - 1, -1, -1):
-        for i in range(j + 1, n):
-            vector[j] -= matrix[i, j] * vector[i]
-        vector[j] /= matrix[j, j]
-    return True
 
 
 @kernel
@@ -352,19 +302,41 @@ def _add_penalty(x: FloatArray, p: FloatArray, penalty: float, normal: FloatArra
 
 
 @kernel
-def _safe_slice(p: FloatArray) -> FloatArray:
-    """A slice near p without butterfly arbitrage: SSVI form, for which ψ(1 + |ρ|) < 4 and ψ²(1 + |ρ|) ≤ 4θ suffice."""
-    theta = max(svi_variance(p, 0.0), _MIN_VARIANCE)
-    rho = min(max(p[2], -0.95), 0.95)
-    psi = min(2.0 * p[1], 0.95 * 4.0 / (1.0 + abs(rho)), 0.95 * math.sqrt(4.0 * theta / (1.0 + abs(rho))))
+def _towards(p: FloatArray, anchor: FloatArray) -> FloatArray:
+    """p, moved along the line to an anchor without butterfly arbitrage as far as it takes to be without it too."""
+    if butterfly_minimum(p) >= 0.0:
+        return p
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        if butterfly_minimum(middle * p + (1.0 - middle) * anchor) >= 0.0:
+            low = middle
+        else:
+            high = middle
+    return low * p + (1.0 - low) * anchor
+
+
+@kernel
+def _without_arbitrage(free: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray) -> FloatArray:
+    """The best of three slices without butterfly arbitrage, where the free optimum has some.
+
+    The anchor is the best SSVI slice, for which ψ(1 + |ρ|) ≤ 4 and ψ²(1 + |ρ|) ≤ 4θ suffice; the others lie on the lines from it to the free
+    optimum and to an optimum with a penalty on negative g that starts from the anchor.
+    """
+    theta, rho, psi = fit_single(k, w, weight)
     phi = psi / theta
-    safe = np.empty(5)
-    safe[0] = 0.5 * theta * (1.0 - rho * rho)
-    safe[1] = 0.5 * psi
-    safe[2] = rho
-    safe[3] = -rho / phi
-    safe[4] = math.sqrt(1.0 - rho * rho) / phi
-    return safe
+    bar = math.sqrt(1.0 - rho * rho)
+    anchor = np.array([0.5 * theta * bar * bar, 0.5 * psi, rho, -rho / phi, bar / phi])
+    best = anchor
+    cost = _cost(anchor, k, w, weight, 0.0)
+    x = _from_raw(anchor)
+    for stiffness in _STIFFNESS:
+        x, _ = _minimise(x, k, w, weight, stiffness * (weight * w * w).sum())
+    for candidate in (_towards(free, anchor), _towards(_to_raw(x), anchor)):
+        value = _cost(candidate, k, w, weight, 0.0)
+        if value < cost:
+            best, cost = candidate, value
+    return best
 
 
 @kernel
@@ -391,18 +363,6 @@ def fit_slice(k: FloatArray, w: FloatArray, weight: FloatArray, start: FloatArra
     x, best = _minimise(best_x, k, w, weight, 0.0)
     p = _to_raw(x)
     if butterfly_minimum(p) < 0.0:
-        # The penalty makes one unit of g as bad as an error of the whole smile.
-        x, _ = _minimise(x, k, w, weight, 10.0 * (weight * w * w).sum())
-        p = _to_raw(x)
-        if butterfly_minimum(p) < 0.0:
-            safe = _safe_slice(p)
-            low, high = 0.0, 1.0
-            for _ in range(30):
-                middle = 0.5 * (low + high)
-                if butterfly_minimum(middle * p + (1.0 - middle) * safe) >= 0.0:
-                    low = middle
-                else:
-                    high = middle
-            p = low * p + (1.0 - low) * safe
+        p = _without_arbitrage(p, k, w, weight)
         best = _cost(p, k, w, weight, 0.0)
     return p, math.sqrt(best / total)
