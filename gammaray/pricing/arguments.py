@@ -193,14 +193,17 @@ _RIGHTS = "'C' or 'P', +1 or -1, or a bool that is true for a call"
 
 
 def _column(array: FloatArray, shape: tuple[int, ...], expand: bool) -> FloatArray:
-    if array.size > 1 or expand:
-        array = np.broadcast_to(array, shape) if array.shape != shape else array
-    column = np.ascontiguousarray(array).reshape(-1)
+    if array.shape != shape and (array.size > 1 or expand):
+        array = np.broadcast_to(array, shape)
+    column = (array if array.flags.c_contiguous else np.ascontiguousarray(array)).reshape(-1)
     # numba compiles a kernel anew for read-only arrays: a copy costs microseconds, that seconds.
     return column if column.flags.writeable else column.copy()
 
 
 def _broadcast_shape(arrays: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+    distinct = {array.shape for array in arrays.values()} - {()}
+    if len(distinct) <= 1:
+        return distinct.pop() if distinct else ()
     try:
         return np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:

@@ -28,7 +28,7 @@ def in_threads(
     """
     if threads < 1:
         raise ValueError(f"threads: expected at least 1, was {threads}")
-    count = min(threads, max(1, size // smallest))
+    count = 1 if threads == 1 else min(threads, max(1, size // smallest))
     if count == 1:
         return [work(0, size)]
     blocks = -(-size // SHARE_MULTIPLE)
