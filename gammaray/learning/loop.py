@@ -90,6 +90,7 @@ class _Model:
     cooling: int = 0
     jobs: int = 0
     job_id: str | None = None
+    job_champion: str | None = None
     job_starts: list[int] = field(default_factory=list)
     trial: _Trial | None = None
     watch: _Trial | None = None
@@ -185,6 +186,7 @@ class LearningLoop:
                 "cooling": m.cooling,
                 "jobs": m.jobs,
                 "job_id": m.job_id,
+                "job_champion": m.job_champion,
                 "job_starts": list(m.job_starts),
                 "trial": _trial_state(m.trial),
                 "watch": _trial_state(m.watch),
@@ -208,6 +210,7 @@ class LearningLoop:
                 cooling=s["cooling"],
                 jobs=s["jobs"],
                 job_id=s["job_id"],
+                job_champion=s["job_champion"],
                 job_starts=list(s["job_starts"]),
                 trial=_restore_trial(config, s["trial"]),
                 watch=_restore_trial(config, s["watch"]),
@@ -313,9 +316,10 @@ class LearningLoop:
             evidence = {**m.trial.test.evidence(), "ended_by": "rollback"}
             commands.append(Reject(event.model, event.ts_ns, m.trial.version, evidence))
             m.trial = None
-        if m.phase is Phase.RETRAINING:
-            m.job_id = None  # it continues the champion that has just gone; its result will be ignored
-        self._rest(m)
+        if (
+            m.phase is not Phase.RETRAINING
+        ):  # a job that runs goes on, so that there is never a second one; `_finished` drops its result
+            self._rest(m)
         commands.append(RollBack(event.model, event.ts_ns, m.champion, removed, watch.test.evidence()))
         commands.append(self._deploy(event.model, m, event.ts_ns))
         return commands
@@ -324,7 +328,8 @@ class LearningLoop:
         result = event.result
         if m.phase is not Phase.RETRAINING or result.job_id != m.job_id:
             return []
-        if result.status is not RetrainStatus.REGISTERED or result.version is None:
+        outdated = m.job_champion != m.champion  # it continued a champion that has been rolled back
+        if result.status is not RetrainStatus.REGISTERED or result.version is None or outdated:
             self._rest(m)
             return []
         m.job_id = None
@@ -345,6 +350,8 @@ class LearningLoop:
             raise BadInput("version", f"{m.trial.version} is on trial; one challenger at a time")
         if m.phase is Phase.RETRAINING:
             raise BadInput("model", f"{event.model} is retraining; its challenger comes first")
+        if m.watch is not None and m.watch.version == event.version:
+            m.watch = None  # on trial it is compared anyway
         if m.trial is None:
             m.trial = _Trial(event.version, PairedLossTest(self.config.promotion, m.scale))
         m.phase = Phase.TRAFFIC if event.traffic_percentage > 0 else Phase.SHADOW
@@ -364,13 +371,14 @@ class LearningLoop:
 
     def _start(self, name: str, m: _Model, ts_ns: int, evidence: dict[str, Any]) -> StartRetraining:
         m.jobs += 1
-        m.job_id = f"retrain-{name}-{m.jobs:04d}"
+        m.job_id, m.job_champion = f"retrain-{name}-{m.jobs:04d}", m.champion
         m.job_starts = [*m.job_starts[-self.config.max_jobs + 1 :], m.outcomes]
         m.phase = Phase.RETRAINING
         return StartRetraining(name, ts_ns, m.job_id, m.champion, evidence, self._seed(name, m.jobs), ts_ns)
 
     def _rest(self, m: _Model) -> None:
-        m.phase, m.job_id, m.cooling, m.traffic_percentage = Phase.SERVING, None, self.config.cool_down, 0.0
+        m.phase, m.job_id, m.job_champion = Phase.SERVING, None, None
+        m.cooling, m.traffic_percentage = self.config.cool_down, 0.0
 
     def _deploy(self, name: str, m: _Model, ts_ns: int) -> Deploy:
         shadows = [m.trial.version] if m.trial is not None and m.phase is Phase.SHADOW else []
