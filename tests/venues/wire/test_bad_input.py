@@ -38,7 +38,7 @@ def served() -> Iterator[VenueServer]:
 
 @pytest.fixture(scope="module")
 def http(served: VenueServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.url, headers=HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=served.url, headers=HEADERS, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -120,6 +120,8 @@ PATHS = (
     "/v1beta1/options/trades",
     "/v2/stocks/bars",
     "/v2/stocks/snapshots",
+    "/v2/stocks/SPY/bars",
+    "/v2/stocks/NOPE/snapshot",
     "/v2/stocks/trades/latest",
     "/v1beta1/news",
     "/v1/corporate-actions",
@@ -300,7 +302,10 @@ def test_unknown_feeds_are_refused_at_the_handshake(served: VenueServer) -> None
 
 def test_the_rate_limit_counts_requests_and_says_so() -> None:
     options = VenueSettings(first=date(2018, 1, 29), last=date(2018, 1, 30), requests_per_minute=3)
-    with VenueServer(options) as server, httpx.Client(base_url=server.url, headers=HEADERS, trust_env=False) as http:
+    with (
+        VenueServer(options) as server,
+        httpx.Client(base_url=server.url, headers=HEADERS, trust_env=False, timeout=60) as http,
+    ):
         left = [http.get("/v2/clock").headers["x-ratelimit-remaining"] for _ in range(3)]
         assert left == ["2", "1", "0"]
         refused = http.get("/v2/clock")
@@ -310,7 +315,7 @@ def test_the_rate_limit_counts_requests_and_says_so() -> None:
 
 def test_the_admin_api_wants_its_token() -> None:
     with VenueServer(VenueSettings(first=date(2018, 1, 29), last=date(2018, 1, 30), admin_token="tok")) as server:
-        with httpx.Client(base_url=server.url, trust_env=False) as http:
+        with httpx.Client(base_url=server.url, trust_env=False, timeout=60) as http:
             assert http.get("/admin/clock").status_code == 401
             assert http.get("/admin/clock", headers={"X-Admin-Token": "no"}).status_code == 401
         with AdminClient(server.url, token="tok") as admin:
@@ -320,7 +325,7 @@ def test_the_admin_api_wants_its_token() -> None:
 def test_no_secret_reaches_a_log_or_a_repr(served: VenueServer, caplog: pytest.LogCaptureFixture) -> None:
     secret = "hunter2-very-secret"
     with caplog.at_level(logging.DEBUG):
-        with httpx.Client(base_url=served.url, trust_env=False) as http:
+        with httpx.Client(base_url=served.url, trust_env=False, timeout=60) as http:
             http.get("/v2/account", headers={"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": secret})
             http.get("/v2/account", headers={"Authorization": f"Bearer {secret}"})
         with option_socket(served) as ws:

@@ -147,6 +147,22 @@ def test_intraday_bars_are_whole_minutes(stock_data: StockHistoricalDataClient) 
     assert all(bar.timestamp.minute % 15 == 0 for bar in bars)
 
 
+def test_paths_of_one_symbol_say_the_same(stock_data: StockHistoricalDataClient, venue: VenueServer) -> None:
+    raw = StockHistoricalDataClient(KEY, SECRET, raw_data=True, url_override=venue.url)
+    many = raw.get("/stocks/bars", {"symbols": "SPY", "timeframe": "1Day", "start": "2018-01-02"})
+    one = raw.get("/stocks/SPY/bars", {"timeframe": "1Day", "start": "2018-01-02"})
+    assert one["bars"] == many["bars"]["SPY"] != []
+    quote = raw.get("/stocks/SPY/quotes/latest")["quote"]
+    assert raw.get("/stocks/SPY/snapshot")["latestQuote"] == quote
+    assert (
+        stock_data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="SPY"))["SPY"].ask_price
+        == quote["ap"]
+    )
+    with pytest.raises(APIError) as missing:
+        raw.get("/stocks/NOPE/quotes/latest")
+    assert missing.value.code == 40410000
+
+
 def test_option_bars_of_an_untraded_contract_are_empty(
     option_data: OptionHistoricalDataClient, near_calls: Any
 ) -> None:

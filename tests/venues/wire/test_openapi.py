@@ -66,7 +66,7 @@ def http(specifications: Any) -> Iterator[httpx.Client]:
     with (
         VenueServer(VenueSettings(first=date(2018, 1, 29), last=date(2018, 1, 31), fees=True)) as server,
         AdminClient(server.url) as admin,
-        httpx.Client(base_url=server.url, headers=HEADERS, trust_env=False) as client,
+        httpx.Client(base_url=server.url, headers=HEADERS, trust_env=False, timeout=60) as client,
     ):
         admin.step(2)
         common = {"time_in_force": "day", "type": "market"}
@@ -148,6 +148,14 @@ def check(specifications: dict[str, dict[str, Any]], path: str, answer: httpx.Re
         ("/v2/stocks/quotes/latest", "/v2/stocks/quotes/latest?symbols=SPY"),
         ("/v2/stocks/trades/latest", "/v2/stocks/trades/latest?symbols=SPY"),
         ("/v2/stocks/snapshots", "/v2/stocks/snapshots?symbols=SPY"),
+        ("/v2/stocks/trades", "/v2/stocks/trades?symbols=SPY"),
+        ("/v2/stocks/{symbol}/bars", "/v2/stocks/SPY/bars?timeframe=1Day&start=2018-01-02"),
+        ("/v2/stocks/{symbol}/bars/latest", "/v2/stocks/SPY/bars/latest"),
+        ("/v2/stocks/{symbol}/quotes/latest", "/v2/stocks/SPY/quotes/latest"),
+        ("/v2/stocks/{symbol}/trades/latest", "/v2/stocks/SPY/trades/latest"),
+        ("/v2/stocks/{symbol}/snapshot", "/v2/stocks/SPY/snapshot"),
+        ("/v2/stocks/meta/exchanges", "/v2/stocks/meta/exchanges"),
+        ("/v2/stocks/meta/conditions/{ticktype}", "/v2/stocks/meta/conditions/quote?tape=A"),
         ("/v1beta1/news", "/v1beta1/news"),
         ("/v1/corporate-actions", "/v1/corporate-actions?symbols=SPY"),
     ],

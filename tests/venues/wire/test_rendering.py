@@ -71,7 +71,7 @@ def http() -> Iterator[httpx.Client]:
         headers = {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET}
         with (
             AdminClient(server.url) as admin,
-            httpx.Client(base_url=server.url, headers=headers, trust_env=False) as client,
+            httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=60) as client,
         ):
             admin.step(2)
             common = {"time_in_force": "day", "type": "market"}

@@ -28,7 +28,7 @@ MSGPACK = {"Content-Type": "application/msgpack"}
 
 @pytest.fixture
 def http(venue: VenueServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=venue.url, headers=HEADERS, trust_env=False) as client:
+    with httpx.Client(base_url=venue.url, headers=HEADERS, trust_env=False, timeout=60) as client:
         yield client
 
 

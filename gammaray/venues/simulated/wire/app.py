@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +17,14 @@ from starlette.websockets import WebSocket
 
 from gammaray.venues.simulated.model import ExchangeReject
 from gammaray.venues.simulated.wire.admin_routes import AdminRoutes
+from gammaray.venues.simulated.wire.chain_greeks import load_kernels
 from gammaray.venues.simulated.wire.clock_driver import ClockDriver
-from gammaray.venues.simulated.wire.data_routes import DataRoutes
 from gammaray.venues.simulated.wire.errors import INTERNAL, NOT_FOUND, error_response, json_response
 from gammaray.venues.simulated.wire.gateway import Gateway
+from gammaray.venues.simulated.wire.option_routes import OptionRoutes
 from gammaray.venues.simulated.wire.reference_routes import ReferenceRoutes
 from gammaray.venues.simulated.wire.service import VenueService
+from gammaray.venues.simulated.wire.stock_routes import StockRoutes
 from gammaray.venues.simulated.wire.trading_routes import TradingRoutes
 
 log = logging.getLogger(__name__)
@@ -54,7 +57,8 @@ def create_app(
     routes: list[BaseRoute] = [
         *TradingRoutes(service).routes(),
         *ReferenceRoutes(service).routes(),
-        *DataRoutes(service).routes(),
+        *OptionRoutes(service).routes(),
+        *StockRoutes(service).routes(),
         *AdminRoutes(service, clock, admin_token).routes(),
         WebSocketRoute("/stream", service.trade_stream.serve),
         # `news` before `{feed}`: both match the path.
@@ -67,9 +71,12 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         if speed is not None:
             clock.run(speed)
+        # Loading the pricing kernels takes a moment that no request should wait for.
+        warming = asyncio.get_running_loop().run_in_executor(None, load_kernels)
         try:
             yield
         finally:
+            warming.cancel()
             clock.pause()
             service.close()
 

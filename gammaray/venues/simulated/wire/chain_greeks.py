@@ -64,6 +64,15 @@ def chain_greeks(exchange: ExchangeApi, listed: Iterable[ListedContract]) -> dic
     return answer
 
 
+def load_kernels() -> None:
+    """Load (on a fresh machine: compile) what `chain_greeks` calls."""
+    from gammaray.pricing import greeks, implied_volatility
+
+    ones = np.ones(1)
+    implied_volatility(0.4 * ones, ones, ones, ones, ones, 0.0)
+    greeks(ones, ones, ones, ones, 0.0, ones, order=1)
+
+
 def implied_forwards(exchange: ExchangeApi, underlying: str) -> dict[tuple[str, date], float]:
     """By (underlying, expiration): strike + call − put at the strike where they are closest; absent without a quoted pair."""
     mids: dict[date, dict[float, dict[bool, float]]] = defaultdict(lambda: defaultdict(dict))
