@@ -77,6 +77,9 @@ def price(
 ) -> Any:
     """Price of a European option, to about 1e-12 of the strike; options of like `tau` share the characteristic function.
 
+    Where the integral would need more than `heston_kernel.LARGEST_NODES` nodes it ends there: with a volatility of variance near 3, variances
+    of 0.0025 and a correlation of -0.99, the error is about 1e-7.
+
     Arguments, shapes and errors as for `gammaray.pricing.price`.
     """
     arguments = broadcast(right=right, spot=spot, strike=strike, tau=tau, rate=rate, dividend_yield=dividend_yield)

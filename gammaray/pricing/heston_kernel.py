@@ -54,7 +54,9 @@ def cumulant(z: complex, tau: float, v0: float, kappa: float, theta: float, sigm
 def log_moment(p: float, tau: float, v0: float, kappa: float, theta: float, sigma: float, rho: float) -> float:
     """log E[(S/F)^p], infinite where the moment has exploded by τ (Andersen and Piterbarg, 2007)."""
     form = p * (p - 1.0)
-    if form <= 0.0:
+    if form == 0.0:
+        return 0.0
+    if form < 0.0:
         return cumulant(-1j * p, tau, v0, kappa, theta, sigma, rho).real
     b = kappa - rho * sigma * p
     square = b * b - sigma * sigma * form
@@ -83,7 +85,7 @@ def period(
     largest = 0.0
     for side in (-1.0, 1.0):
         best = math.inf
-        a = 0.6
+        a = 0.5  # the moments 0 and 1, which are always finite
         while a < 1e5:
             p = 0.5 + side * a
             exponent = max(log_moment(p, tau, v0, kappa, theta, sigma, rho), 0.5 * variance * (a * a - 0.25))
@@ -95,7 +97,7 @@ def period(
             best = bound
             a *= 1.4
         largest = max(largest, best)
-    return reach + min(largest, 1e3)
+    return reach + largest
 
 
 @kernel

@@ -134,11 +134,11 @@ def test_limits() -> None:
 
 PARAMETERS = st.builds(
     HestonParameters,
-    st.floats(0.0025, 1.0),
+    st.floats(0.01, 1.0),
     st.floats(0.0, 10.0),
-    st.floats(0.0025, 1.0),
-    st.floats(0.0, 3.0),
-    st.floats(-0.99, 0.99),
+    st.floats(0.01, 1.0),
+    st.floats(0.0, 2.0),
+    st.floats(-0.95, 0.95),
 )
 
 
