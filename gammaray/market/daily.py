@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
-from gammaray.market.snapshot import ChainSnapshot
+from gammaray.market.snapshot import ChainSnapshot, SurfaceSlice
 
 MONTH = 30 / 365
 QUARTER = 90 / 365
@@ -73,6 +74,7 @@ class DailyRecordBuilder:
     def __init__(self, underlying: str) -> None:
         self.underlying = underlying
         self._last_ts = 0
+        self._slices: tuple[SurfaceSlice, ...] = ()
         self._clear()
 
     def add(self, snapshot: ChainSnapshot) -> None:
@@ -86,11 +88,7 @@ class DailyRecordBuilder:
         self._last_ts = snapshot.ts_ns
         self._spots.append(snapshot.spot)
         if snapshot.surface:
-            self._volatilities = (
-                snapshot.atm_volatility(MONTH),
-                snapshot.atm_volatility(QUARTER),
-                _skew(snapshot, MONTH),
-            )
+            self._slices = snapshot.surface
         good = np.flatnonzero(snapshot.good())
         if good.size:
             bid, ask = snapshot.bid[good], snapshot.ask[good]
@@ -111,7 +109,6 @@ class DailyRecordBuilder:
         if not self._spots:
             raise ValueError(f"day: no snapshot of {self.underlying} on {day}")
         spots = np.array(self._spots)
-        month, quarter, skew = self._volatilities
         record = DailyRecord(
             underlying=self.underlying,
             day=day,
@@ -121,9 +118,9 @@ class DailyRecordBuilder:
             low=float(spots.min()),
             close=float(spots[-1]),
             samples=spots.size,
-            atm_iv_30d=month,
-            atm_iv_90d=quarter,
-            skew_25d=skew,
+            atm_iv_30d=atm_term_volatility(self._slices, MONTH),
+            atm_iv_90d=atm_term_volatility(self._slices, QUARTER),
+            skew_25d=_skew(self._slices, MONTH),
             intraday_variance=float(np.sum(np.diff(np.log(spots)) ** 2)),
             relative_spread=float(np.median(self._spreads)) if self._spreads else math.nan,
             size_imbalance=float(np.median(self._imbalances)) if self._imbalances else math.nan,
@@ -138,7 +135,7 @@ class DailyRecordBuilder:
         self._spots: list[float] = []
         self._spreads: list[float] = []
         self._imbalances: list[float] = []
-        self._volatilities = (math.nan, math.nan, math.nan)
+        self._slices = ()
 
 
 def with_official_prices(record: DailyRecord, open_: float, high: float, low: float, close: float) -> DailyRecord:
@@ -146,8 +143,26 @@ def with_official_prices(record: DailyRecord, open_: float, high: float, low: fl
     return replace(record, open=open_, high=high, low=low, close=close, samples=0)
 
 
-def _skew(snapshot: ChainSnapshot, tau: float) -> float:
-    """25-delta skew at `tau` years, linear in time between expiries, flat beyond them."""
-    return float(
-        np.interp(tau, [piece.tau for piece in snapshot.surface], [piece.skew_25d for piece in snapshot.surface])
-    )
+def atm_term_volatility(surface: tuple[SurfaceSlice, ...], tau: float) -> float:
+    """At-the-money implied volatility at `tau` years from the slices of a snapshot; NaN without any.
+
+    Total variance is interpolated by a monotone cubic (Fritsch and Carlson 1980) through the expiries and the origin; beyond them the
+    volatility is that of the nearest. Monthly expiries lie far apart, and a straight line between them overstates the middle of an
+    upward term structure.
+    """
+    if not surface:
+        return math.nan
+    times = np.array([0.0, *(piece.tau for piece in surface)])
+    variance = np.array([0.0, *(piece.atm_volatility**2 * piece.tau for piece in surface)])
+    if tau <= times[1]:
+        return surface[0].atm_volatility
+    if tau >= times[-1]:
+        return surface[-1].atm_volatility
+    return math.sqrt(float(PchipInterpolator(times, variance)(tau)) / tau)
+
+
+def _skew(surface: tuple[SurfaceSlice, ...], tau: float) -> float:
+    """25-delta skew at `tau` years, linear in time between expiries, flat beyond them; NaN without any."""
+    if not surface:
+        return math.nan
+    return float(np.interp(tau, [piece.tau for piece in surface], [piece.skew_25d for piece in surface]))

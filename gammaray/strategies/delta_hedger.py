@@ -40,7 +40,7 @@ class DeltaHedger:
         self.settings = settings or DeltaHedgerSettings()
 
     def decide(self, market: MarketView, book: BookView) -> list[Signal]:
-        """At most one order per underlying; none while one of ours works or any package of the book on it is being filled."""
+        """At most one order per underlying; none while an order in it works."""
         signals = []
         for underlying, snapshot in sorted(market.snapshots.items()):
             if not snapshot.session_open or not 0.0 < snapshot.spot_bid <= snapshot.spot_ask < math.inf:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from gammaray.market.chain import ChainState
-from gammaray.market.daily import DailyRecord, DailyRecordBuilder, with_official_prices
+from gammaray.market.daily import DailyRecord, DailyRecordBuilder, atm_term_volatility, with_official_prices
 from gammaray.market.level_surface import LevelSurface
+from gammaray.market.snapshot import SurfaceSlice
 from gammaray.types.clock import NANOS
 
 DAY = date(2018, 1, 8)
@@ -61,6 +62,21 @@ def test_records_without_snapshots_or_of_another_underlying_are_refused(contract
         builder.add(first)
     with pytest.raises(ValueError, match="expected QQQ, was SPY"):
         DailyRecordBuilder("QQQ").add(first)
+
+
+def test_the_term_volatility_follows_a_curved_term_structure():
+    # Expiries a month apart on the level surface; in between, the monotone cubic is within 0.02 points of it.
+    truth = LevelSurface(0.10)
+    surface = tuple(
+        SurfaceSlice(day, day / 365, 100.0, 1.0, float(truth.implied_volatility(0.0, day / 365)), 0.0, 0.0, 1.0, 10)
+        for day in (5, 12, 19, 40, 75, 110)
+    )
+    for day in (8, 30, 55, 90, 100):
+        expected = float(truth.implied_volatility(0.0, day / 365))
+        assert atm_term_volatility(surface, day / 365) == pytest.approx(expected, abs=2e-4)
+    assert atm_term_volatility(surface, 1 / 365) == surface[0].atm_volatility
+    assert atm_term_volatility(surface, 1.0) == surface[-1].atm_volatility
+    assert math.isnan(atm_term_volatility((), 0.1))
 
 
 def test_official_prices_replace_the_sampled_ones():
