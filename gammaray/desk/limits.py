@@ -13,6 +13,7 @@ from gammaray.desk.core.layout import LIMIT
 
 _PPM = 1_000_000
 _NANOS = 1_000_000_000
+_LARGEST = 2**62
 
 
 class Rule(StrEnum):
@@ -106,7 +107,7 @@ class RiskLimits:
         base = max(0, equity)
 
         def of_equity(fraction: float) -> int:
-            return base * round(fraction * _PPM) // _PPM
+            return min(base * round(fraction * _PPM) // _PPM, _LARGEST)
 
         row["order_contracts"] = self.max_order_contracts
         row["order_shares"] = self.max_order_shares

@@ -259,6 +259,19 @@ def test_of_two_orders_that_would_both_take_the_cover_one_passes() -> None:
     denied(desk.decide(replace(sale, position_id="p2"), NOW), "uncovered_short")
 
 
+def test_a_package_that_closes_does_not_block_another_that_opens() -> None:
+    """While a spread is being bought back its long is on sale; a spread that covers itself may open beside it all the same."""
+    desk, _, _ = open_desk()
+    send(desk, put_spread(qty=2))
+    fill(desk, "t-000001", 1, **{PUT: (-2, 1.00), WING: (2, 0.40)})
+    legs = (leg(PUT, "buy", intent="buy_to_close"), leg(WING, "sell", intent="sell_to_close"))
+    assert isinstance(send(desk, signal(*legs, qty=2, price=0.60, purpose=Purpose.CLOSE)), events.OrderIntended)
+    call_spread = signal(leg(CALL, "sell"), leg(symbol("C", 110), "buy"), price=-0.60, position_id="p2")
+    event = desk.decide(call_spread, NOW)
+    assert isinstance(event, events.OrderIntended), event
+    denied(desk.decide(signal(leg(CALL, "sell"), price=1.0, position_id="p3"), NOW), "uncovered_short")
+
+
 def test_a_cash_secured_put_where_it_is_allowed() -> None:
     desk, _, _ = open_desk(replace(WIDE, defined_risk_only=False, max_position_size=0.2))
     event = send(desk, signal(leg(PUT, "sell"), price=1.0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import numpy as np
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gammaray.desk import events
+from gammaray.desk.core.margin import package_requirement
 from gammaray.desk.desk import Desk
 from gammaray.types.account import ActivityKind
 from gammaray.types.instruments import parse_occ
@@ -93,6 +95,23 @@ def test_the_walk_over_strikes_finds_the_lowest_value(book: dict[str, int]) -> N
     if calls >= 0:
         assert requirement(desk) * DOLLAR == max(0, -lowest)
     assert uncovered(desk) == (max(0, -calls) * 100, max(0, -puts) * 100)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"{r}{k}{e}" for r in "CP" for k in (90, 100, 110) for e in ("", "_later")]),
+        st.integers(-3, 3).filter(bool),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_a_package_alone_needs_what_an_account_that_holds_only_it_needs(book: dict[str, int]) -> None:
+    desk = held(**book)
+    assume(uncovered(desk) == (0, 0))  # others are refused whatever they need
+    rows = [(desk.store.find(what), qty) for what, qty in _quantities(desk).items()]
+    legs = np.array(rows + [(0, 0)] * (4 - len(rows)), dtype=np.int64)
+    assert package_requirement(desk.store.book, legs, len(rows)) == requirement(desk) * DOLLAR
 
 
 def _quantities(desk: Desk) -> dict[str, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gammaray.desk.core.exposure import available_funds
 from gammaray.desk.core.layout import SHARE, Book
-from gammaray.desk.core.margin import underlying_requirement
+from gammaray.desk.core.margin import package_requirement, underlying_requirement
 from gammaray.pricing.jit import kernel
 
 # request: fixed part, then (instrument, signed ratio, effect) a leg. LIMIT_PRICE is the signed net of a unit, negative for a simple sale.
@@ -173,8 +173,13 @@ def check_order(book: Book, limits: NDArray[np.void], request: NDArray[np.int64]
     # Funds: cash paid plus the rise of the requirement, in the view in which longs that may be sold do not cover.
     multiplier = book.instruments[legs[0, 0]]["multiplier"]
     paid = price * units * multiplier
-    now_need, now_calls, now_puts = underlying_requirement(book, underlying, True, True, legs, 0)
-    then_need, then_calls, then_puts = underlying_requirement(book, underlying, True, True, legs, count)
+    then_need, then_calls, then_puts, reduced = underlying_requirement(book, underlying, True, legs, count)
+    if reduced:
+        same = legs.copy()
+        same[:, 1] = 0
+        now_need, now_calls, now_puts, _ = underlying_requirement(book, underlying, True, same, count)
+    else:
+        now_need, now_calls, now_puts, _ = underlying_requirement(book, underlying, False, legs, 0)
     if then_calls > now_calls:
         return _deny(out, UNCOVERED_SHORT, now_calls, then_calls, -1)
     if limit["defined_risk"] == 1 and then_puts > now_puts:
@@ -188,8 +193,7 @@ def check_order(book: Book, limits: NDArray[np.void], request: NDArray[np.int64]
         funds -= (then - abs(then) // 2) - (held - abs(held) // 2)
     loss = 0
     if purpose == OPEN:
-        alone, _, _ = underlying_requirement(book, underlying, False, False, legs, count)
-        loss = max(0, alone + paid) if not shares else abs(paid)
+        loss = abs(paid) if shares else max(0, package_requirement(book, legs, count) + paid)
         if loss > limit["position_loss"]:
             return _deny(out, POSITION_LOSS, limit["position_loss"], loss, -1)
         committed = book.exposures[underlying]["requirement"] + book.underlyings[underlying]["loss"] + loss

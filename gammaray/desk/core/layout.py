@@ -29,7 +29,8 @@ INSTRUMENT = np.dtype(
         # The options of a group, and those of an underlying, in order of strike.
         ("next_in_group", "i8"),
         ("next_in_underlying", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Static columns of an instrument. `expiration` is days since 1970-01-01, 0 for shares, whose group is -1."""
 
@@ -43,11 +44,12 @@ POSITION = np.dtype(
         ("working_buy", "i8"),
         ("working_sell", "i8"),
         ("working_close", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Durable, one row an instrument."""
 
-LOT = np.dtype([("qty", "i8"), ("price", "i8"), ("next", "i8")])
+LOT = np.dtype([("qty", "i8"), ("price", "i8"), ("next", "i8")], align=True)
 """Durable. Lots of one position form a list, oldest first; unused rows form the free list."""
 
 QUOTE = np.dtype(
@@ -60,7 +62,8 @@ QUOTE = np.dtype(
         ("delta", "i8"),
         ("gamma", "i8"),
         ("vega", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Market part, one row an instrument. `quality` holds the bits of `gammaray.market.snapshot.Quality`; -1 while never quoted."""
 
@@ -74,7 +77,8 @@ UNDERLYING = np.dtype(
         ("vega_up", "i8"),
         ("vega_down", "i8"),
         ("loss", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Durable, one row an underlying: what the working orders reserve."""
 
@@ -87,7 +91,8 @@ EXPOSURE = np.dtype(
         ("gamma", "i8"),
         ("vega", "i8"),
         ("requirement", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Market part, one row an underlying: links to its instruments, and what its positions amount to."""
 
@@ -102,7 +107,8 @@ GROUP = np.dtype(
         ("short_calls", "i8"),
         ("short_puts", "i8"),
         ("leans", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Options of one underlying and expiration. `short_calls`, `short_puts`: shares left uncovered. `leans`: later expirations cover."""
 
@@ -127,7 +133,8 @@ ACCOUNT = np.dtype(
         ("free_lot", "i8"),
         ("lots", "i8"),
         ("executions", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Durable, one row. `income`: dividends, interest, deposits. `lots`: rows of the lot pool ever used."""
 
@@ -145,7 +152,8 @@ VALUATION = np.dtype(
         ("vega", "i8"),
         ("gross_delta", "i8"),
         ("unmarked", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Market part, one row: the sums over positions. `unmarked` counts open positions that have no mark."""
 
@@ -167,7 +175,8 @@ ORDER = np.dtype(
         ("leg_closes", "i8", (MAX_LEGS,)),
         ("reserved", "i8", (len(RESERVATION),)),
         ("holds", "i8"),
-    ]
+    ],
+    align=True,
 )
 """Durable, one row an order of ours. Ratios are signed (sold legs negative), `leg_filled` counts contracts, unsigned.
 
@@ -197,7 +206,8 @@ LIMIT = np.dtype(
         ("orders_per_minute", "i8"),
         ("defined_risk", "i8"),
         ("market_orders", "i8"),
-    ]
+    ],
+    align=True,
 )
 """The limits in force, in the units of the arrays: fractions of equity already multiplied out."""
 

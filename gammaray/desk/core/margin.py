@@ -30,15 +30,15 @@ def expiry_floor(
     underlying: int,
     group: int,
     later: bool,
-    positions: bool,
     adverse: bool,
     legs: NDArray[np.int64],
     count: int,
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, bool]:
     """Walk the strikes of one expiration (`later`: and of all later ones) upwards.
 
-    Returns the lowest value of f at 0 and the strikes (at most 0), the shares by which calls are short, those by which puts are.
-    `positions`: count what is held; `adverse`: without the longs that working orders may sell.
+    Returns the lowest value of f at 0 and the strikes (at most 0), the shares by which calls are short, those by which puts are, and
+    whether `adverse` made a difference.
+    `adverse`: without the longs that working orders may sell.
     """
     expiration = book.groups[group]["expiration"]
     first = book.exposures[underlying]["first_option"] if later else book.groups[group]["first_option"]
@@ -46,12 +46,15 @@ def expiry_floor(
     slope = 0
     puts = 0
     calls = 0
+    reduced = False
     row = first
     # f(0) and the slope above it come from the puts alone.
     while row >= 0:
         option = book.instruments[row]
+        position = book.positions[row]
+        reduced = reduced or (adverse and position["qty"] > 0 and position["working_sell"] > 0)
         if option["kind"] == PUT and option["expiration"] >= expiration:
-            shares = _held(book, row, positions, adverse, legs, count) * option["multiplier"]
+            shares = _held(book, row, adverse, legs, count) * option["multiplier"]
             value += shares * option["strike"]
             slope -= shares
             puts += shares
@@ -62,7 +65,7 @@ def expiry_floor(
     while row >= 0:
         option = book.instruments[row]
         if option["expiration"] >= expiration:
-            shares = _held(book, row, positions, adverse, legs, count) * option["multiplier"]
+            shares = _held(book, row, adverse, legs, count) * option["multiplier"]
             if shares != 0:
                 value += slope * (option["strike"] - at)
                 at = option["strike"]
@@ -71,32 +74,33 @@ def expiry_floor(
                     calls += shares
                 lowest = min(lowest, value)
         row = option["next_in_underlying"] if later else option["next_in_group"]
-    return lowest, max(0, -calls), max(0, -puts)
+    return lowest, max(0, -calls), max(0, -puts), reduced
 
 
 @kernel
-def _held(book: Book, row: int, positions: bool, adverse: bool, legs: NDArray[np.int64], count: int) -> int:
-    qty = leg_qty(legs, count, row)
-    if positions:
-        held = book.positions[row]["qty"]
-        if adverse and held > 0:
-            held -= min(held, book.positions[row]["working_sell"])
-        qty += held
-    return qty
+def _held(book: Book, row: int, adverse: bool, legs: NDArray[np.int64], count: int) -> int:
+    position = book.positions[row]
+    held = position["qty"]
+    if adverse and held > 0:
+        held -= min(held, position["working_sell"])
+    return held + leg_qty(legs, count, row)  # type: ignore[no-any-return]
 
 
 @kernel
 def group_requirement(
-    book: Book, underlying: int, group: int, positions: bool, adverse: bool, legs: NDArray[np.int64], count: int
-) -> tuple[int, int, int, bool]:
-    """Requirement of one expiration in micro-dollars, shares of calls and of puts left uncovered, whether later expirations cover."""
-    lowest, calls, puts = expiry_floor(book, underlying, group, False, positions, adverse, legs, count)
+    book: Book, underlying: int, group: int, adverse: bool, legs: NDArray[np.int64], count: int
+) -> tuple[int, int, int, bool, bool]:
+    """One expiration: requirement in micro-dollars, shares of calls and of puts left uncovered, whether later expirations cover, and
+    whether `adverse` made a difference."""
+    lowest, calls, puts, reduced = expiry_floor(book, underlying, group, False, adverse, legs, count)
     if calls == 0 and puts == 0:
-        return -lowest, 0, 0, False
-    lowest_later, calls_later, puts_later = expiry_floor(book, underlying, group, True, positions, adverse, legs, count)
+        return -lowest, 0, 0, False, reduced
+    lowest_later, calls_later, puts_later, reduced_later = expiry_floor(
+        book, underlying, group, True, adverse, legs, count
+    )
     if calls_later < calls or (calls_later == calls and puts_later < puts):
-        return -lowest_later, calls_later, puts_later, True
-    return -lowest, calls, puts, False
+        return -lowest_later, calls_later, puts_later, True, reduced or reduced_later
+    return -lowest, calls, puts, False, reduced or reduced_later
 
 
 @kernel
@@ -107,25 +111,24 @@ def _unsettled(book: Book, group: int) -> bool:
 
 @kernel
 def underlying_requirement(
-    book: Book, underlying: int, positions: bool, adverse: bool, legs: NDArray[np.int64], count: int
-) -> tuple[int, int, int]:
-    """Requirement of one underlying in micro-dollars, and the shares of calls and puts that stay uncovered.
+    book: Book, underlying: int, adverse: bool, legs: NDArray[np.int64], count: int
+) -> tuple[int, int, int, bool]:
+    """One underlying: requirement in micro-dollars, shares of calls and of puts that stay uncovered, and whether `adverse` made a difference.
 
-    With `positions`, only the expirations that the legs touch are walked; the others keep their figures. Shares cover the calls of
-    all expirations together.
+    Only the expirations that the legs touch are walked; the others keep their figures. Shares cover the calls of all together.
     """
     largest = 0
     calls = 0
     puts = 0
+    reduced = False
     group = book.exposures[underlying]["first_group"]
     while group >= 0:
-        touched = not positions or _unsettled(book, group)
+        touched = _unsettled(book, group)
         for k in range(count):
             touched = touched or book.instruments[legs[k, 0]]["group"] == group
         if touched:
-            need, short_calls, short_puts, _ = group_requirement(
-                book, underlying, group, positions, adverse, legs, count
-            )
+            need, short_calls, short_puts, _, changed = group_requirement(book, underlying, group, adverse, legs, count)
+            reduced = reduced or changed
         else:
             need = book.groups[group]["requirement"]
             short_calls = book.groups[group]["short_calls"]
@@ -135,13 +138,53 @@ def underlying_requirement(
         largest = max(largest, need)
         group = book.groups[group]["next"]
     share = book.exposures[underlying]["share"]
-    if calls > 0 and positions and share >= 0:
+    if calls > 0 and share >= 0:
         held = book.positions[share]["qty"]
         if adverse and held > 0:
             held -= min(held, book.positions[share]["working_sell"])
+            reduced = reduced or book.positions[share]["working_sell"] > 0
         held += leg_qty(legs, count, share)
         calls = max(0, calls - max(0, held))
-    return largest, calls, puts
+    return largest, calls, puts, reduced
+
+
+@kernel
+def package_requirement(book: Book, legs: NDArray[np.int64], count: int) -> int:
+    """What the options of a package alone must be able to lose, micro-dollars: the rule of this module on at most four contracts."""
+    largest = 0
+    for k in range(count):
+        expiration = book.instruments[legs[k, 0]]["expiration"]
+        lowest, covered = _package_floor(book, legs, count, expiration, False)
+        if not covered:
+            lowest, _ = _package_floor(book, legs, count, expiration, True)
+        largest = max(largest, -lowest)
+    return largest
+
+
+@kernel
+def _package_floor(book: Book, legs: NDArray[np.int64], count: int, expiration: int, later: bool) -> tuple[int, bool]:
+    """Lowest value at 0 and the strikes of the legs of one expiration (`later`: and of later ones), and whether no short stands alone."""
+    lowest = 0
+    calls = 0
+    puts = 0
+    for point in range(-1, count):
+        price = 0 if point < 0 else book.instruments[legs[point, 0]]["strike"]
+        value = 0
+        calls = 0
+        puts = 0
+        for k in range(count):
+            option = book.instruments[legs[k, 0]]
+            if option["expiration"] != expiration and not (later and option["expiration"] > expiration):
+                continue
+            shares = legs[k, 1] * option["multiplier"]
+            if option["kind"] == CALL:
+                calls += shares
+                value += shares * max(0, price - option["strike"])
+            elif option["kind"] == PUT:
+                puts += shares
+                value += shares * max(0, option["strike"] - price)
+        lowest = min(lowest, value)
+    return lowest, calls >= 0 and puts >= 0
 
 
 @kernel
@@ -160,7 +203,7 @@ def refresh_requirements(book: Book, underlyings: int) -> int:
             group = book.exposures[u]["first_group"]
             while group >= 0:
                 if _unsettled(book, group):
-                    need, calls, puts, leans = group_requirement(book, u, group, True, False, none, 0)
+                    need, calls, puts, leans, _ = group_requirement(book, u, group, False, none, 0)
                     book.groups[group]["requirement"] = need
                     book.groups[group]["short_calls"] = calls
                     book.groups[group]["short_puts"] = puts
