@@ -161,6 +161,10 @@ class AdminClient:
         """Disarm every fault."""
         self._call("DELETE", "/admin/faults")
 
+    def snapshot(self) -> str:
+        """Keep the venue's state in its journal now; returns the SHA-256 of the state."""
+        return str(self._call("POST", "/admin/snapshot")["sha256"])
+
     def assign(self, symbol: str, qty: int = 1) -> None:
         """Assign contracts of a short position early."""
         self._call("POST", "/admin/assign", {"symbol": symbol, "qty": qty})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
@@ -46,6 +47,7 @@ class AdminRoutes:
             ("POST", "/admin/faults/stream", self.add_stream_fault),
             ("POST", "/admin/assign", self.assign),
             ("POST", "/admin/halt", self.halt),
+            ("POST", "/admin/snapshot", self.snapshot),
         ]
         return [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in table]
 
@@ -126,6 +128,11 @@ class AdminRoutes:
             else:
                 setattr(fault, action, count)
         return json_response(self._service.faults.describe())
+
+    async def snapshot(self, _request: Request) -> Response:
+        """POST /admin/snapshot: keep the state in the journal now; answers with the state's size and digest."""
+        state = self._service.snapshot()
+        return json_response({"bytes": len(state), "sha256": hashlib.sha256(state).hexdigest()})
 
     async def assign(self, request: Request) -> Response:
         """POST /admin/assign {"symbol", "qty"}: assign a short position early."""

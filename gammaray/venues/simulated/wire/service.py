@@ -126,10 +126,18 @@ class VenueService:
         i = bisect_right(self.steps, self.exchange.clock_ns())
         return self.steps[min(i + count, len(self.steps)) - 1] if i < len(self.steps) else None
 
+    def snapshot(self) -> bytes:
+        """The whole state; kept in the journal where there is one."""
+        state = self._state()
+        if self._journal is not None:
+            self._journal.save_snapshot(state)
+            self._since_snapshot = self._steps_since_snapshot = 0
+        return state
+
     def close(self) -> None:
         """Write a last snapshot and close the journal."""
         if self._journal is not None:
-            self._journal.save_snapshot(self._state())
+            self.snapshot()
             self._journal.close()
             self._journal = None
 
@@ -180,8 +188,7 @@ class VenueService:
         if self._journal is None:
             return
         if self._steps_since_snapshot >= STEPS_PER_SNAPSHOT or self._since_snapshot >= INPUTS_PER_SNAPSHOT:
-            self._journal.save_snapshot(self._state())
-            self._since_snapshot = self._steps_since_snapshot = 0
+            self.snapshot()
 
     def _recover(self, journal: ExchangeJournal) -> None:
         recovered = journal.recover()
