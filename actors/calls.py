@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from gammaray.operations.errors import MustHalt, RetryLater
 
 RESTART_TIMEOUT_S = 60.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def find(name: str, namespace: str) -> ActorHandle:
@@ -33,9 +35,9 @@ def call(name: str, namespace: str, method: str, *args: Any, timeout_s: float = 
             return ray.get(getattr(find(name, namespace), method).remote(*args))
         except (ActorUnavailableError, ActorDiedError, RetryLater) as error:
             if isinstance(error, ActorDiedError) and "creation task" in str(error):
-                raise MustHalt(f"{name}: the actor could not be created: {_last_line(error)}") from error
+                raise MustHalt(f"{name}: the actor could not be created: {last_line(error)}") from error
             if time.monotonic() > deadline:
-                raise RetryLater(f"{name}.{method}: no answer within {timeout_s:.0f} s: {error}") from error
+                raise RetryLater(f"{name}.{method}: no answer within {timeout_s:.0f} s: {last_line(error)}") from error
             time.sleep(0.5)
         except RayTaskError as error:
             if isinstance(error.cause, Exception):
@@ -43,6 +45,8 @@ def call(name: str, namespace: str, method: str, *args: Any, timeout_s: float = 
             raise
 
 
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def last_line(error: Exception) -> str:
+    """Kind and last line of an error: Ray puts a whole remote traceback, with colours, into the text."""
+    cause = error.cause if isinstance(error, RayTaskError) and isinstance(error.cause, Exception) else error
+    lines = [line.strip() for line in _COLOUR.sub("", str(cause)).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[-1] if lines else ''}"

@@ -109,6 +109,8 @@ def _worker_environment() -> dict[str, str]:
         # A run ends in seconds: replicas and actors get a short grace.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "3",
         "RAY_DEDUP_LOGS": "0",
+        # Ray runs workers at nice 15; these trade, and must not wait for whatever else the machine does.
+        "RAY_worker_niceness": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
 

@@ -51,7 +51,7 @@ from gammaray.types.calendar import NEW_YORK, TradingCalendar
 from gammaray.types.clock import format_ns, to_datetime
 
 LOG_TIMEOUT_S = 10.0
-SERVING_TIMEOUT_S = 20.0
+SERVING_TIMEOUT_S = 60.0
 STATE_FILE = "loop.json"
 
 

@@ -15,7 +15,7 @@ import ray
 from ray.actor import ActorHandle
 
 from actors import names
-from actors.calls import call, find
+from actors.calls import call, find, last_line
 from actors.cluster import Cluster, connect, free_ports, require_free_port
 from actors.configuration import ActorConfiguration
 from actors.launch import end, launch
@@ -80,7 +80,7 @@ def run_system(
         raise
     except (GammaRayError, VenueError, ray.exceptions.RayError) as error:
         _log.error("run_failed", error=str(error), kind=type(error).__name__)
-        run.record.errors.append(f"{type(error).__name__}: {error}")
+        run.record.errors.append(last_line(error))
     except BaseException:
         run.abandon()
         raise
@@ -295,7 +295,7 @@ class TradingRun:
                 if self.learning is not None:
                     self.learning = self._ask(names.DRIFT, "report")
             except (GammaRayError, VenueError, ray.exceptions.RayError) as error:
-                self.record.errors.append(f"closing: {type(error).__name__}: {error}")
+                self.record.errors.append(f"closing: {last_line(error)}")
         self.record.seconds["total"] = time.monotonic() - self._begun
         manifest = json.loads((self.folder.path / "manifest.json").read_text())
         summary = build_summary(self.record, self.desk_report, self.learning, closing, manifest)
