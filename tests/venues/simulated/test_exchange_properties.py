@@ -145,6 +145,14 @@ def check_books(exchange: Exchange, executions: list) -> None:
     assert figures.reserved >= 0
 
 
+def uncovered(exchange: Exchange) -> int:
+    return sum(qty for _, qty in exchange.accounting.margin().uncovered)
+
+
+def deliveries(exchange: Exchange) -> int:
+    return sum(row.activity_type == "OPTRD" for row in exchange.activities())
+
+
 def check_market(exchange: Exchange) -> None:
     for symbol in (*active(exchange), "SPY"):
         quote = exchange.quote(symbol)
@@ -167,11 +175,14 @@ def test_cash_and_positions_are_a_fold_over_what_was_told(actions) -> None:
     executions = []
     numbers = []
     for action in actions:
+        naked, delivered = uncovered(exchange), deliveries(exchange)
         act(exchange, action)
         for event in exchange.drain_events():
             executions.extend(event.executions)
             numbers.append(event.event_id)
         check_books(exchange, executions)
+        # No order of ours leaves a short call alone; a delivery of shares may.
+        assert uncovered(exchange) <= naked or deliveries(exchange) > delivered
     check_market(exchange)
     # To the end, through an expiration and three days' fees.
     exchange.advance_to(exchange.step_times()[-1])
