@@ -77,7 +77,7 @@ class QuoteColumns:
 
         Returns how many were accepted, duplicates, out of order, unknown.
         """
-        accepted, duplicates, out_of_order, unknown = _apply(
+        accepted, duplicates, out_of_order, unknown = apply_quotes(
             rows,
             batch.ts_ns,
             batch.bid,
@@ -128,7 +128,7 @@ def _same(a: float, b: float) -> bool:
 
 
 @njit(cache=True)
-def _apply(
+def apply_quotes(
     rows: NDArray[np.int64],
     ts: NDArray[np.int64],
     bid: NDArray[np.float64],
@@ -142,6 +142,7 @@ def _apply(
     to_ask_size: NDArray[np.float64],
     confirmed: NDArray[np.bool_],
 ) -> tuple[int, int, int, int]:
+    """Write a batch into the columns `to_…`; rows of -1 are unknown. Returns accepted, duplicates, out of order, unknown."""
     accepted = duplicates = out_of_order = unknown = 0
     for i in range(rows.size):
         row = rows[i]

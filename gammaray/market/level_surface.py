@@ -101,14 +101,15 @@ class LevelSurface:
         self._instant = long_run + (month - long_run) / averaging
 
     def _calibrate(self) -> None:
-        """Fixed-point steps on the ratio of at-the-money to variance-swap volatility, which moves slowly with the level."""
-        ratio = 0.9
-        for _ in range(12):
+        """Secant steps on the ratio of at-the-money volatility to the level: the variance swap is nearly proportional to it."""
+        ratio, previous, miss_before = 0.92, 0.0, -1.0
+        for _ in range(20):
             self._set_month(ratio * self.level)
-            miss = self.variance_swap_volatility(_MONTH) / self.level
-            ratio /= miss
-            if abs(miss - 1.0) < 1e-10:
+            miss = self.variance_swap_volatility(_MONTH) / self.level - 1.0
+            if abs(miss) < 1e-10:
                 break
+            slope = (miss - miss_before) / (ratio - previous)
+            ratio, previous, miss_before = ratio - miss / slope, ratio, miss
 
     def atm_total_variance(self, tau: ArrayLike) -> FloatArray:
         """θ(τ) for times in years. Raises ValueError for negative or non-finite times."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammaray.market.chain import ChainSettings, ChainState, expiry_ns
+from gammaray.market.columns import QuoteColumns, apply_quotes
 from gammaray.market.quality import QualitySettings, quarantined
 from gammaray.market.snapshot import Quality
 from gammaray.types.calendar import NEW_YORK, TradingCalendar
@@ -271,6 +273,46 @@ def test_trading_ends_with_the_session_also_on_half_days():
     half_day = date(2017, 11, 24)  # the day after Thanksgiving closes at 13:00
     assert expiry_ns(half_day, calendar) == from_datetime(datetime(2017, 11, 24, 13, 0, tzinfo=NEW_YORK))
     assert expiry_ns(half_day) == from_datetime(datetime(2017, 11, 24, 16, 0, tzinfo=NEW_YORK))
+
+
+def test_a_snapshot_of_a_thousand_contracts_fits_its_budget(now_ns, quote):
+    # 25 ms on one core; the processor's own time is taken, which other work on the machine does not lengthen.
+    fridays = [date(2018, 1, 12) + timedelta(days=7 * i) for i in range(10)]
+    chain = ChainState("SPY")
+    chain.list_contracts(
+        OptionContract("SPY", d, 1000 * k, right) for d in fridays for k in range(250, 300) for right in Right
+    )
+    assert len(chain.table) == 1000
+    spent = []
+    for step in range(8):
+        at = now_ns + step * MINUTE
+        chain.apply(quote(chain, at, spot=274.0 + 0.05 * step))
+        start = time.process_time()
+        snapshot = chain.snapshot(at, True)
+        spent.append(time.process_time() - start)
+    assert len(snapshot.surface) == 10
+    assert sorted(spent)[4] < 0.025
+
+
+quote_columns = st.lists(
+    st.tuples(st.integers(-1, 2), st.integers(1, 6), st.one_of(st.just(float("nan")), st.integers(1, 3).map(float))),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(quote_columns)
+def test_the_compiled_update_equals_the_plain_one(quotes):
+    def run(update):
+        columns = QuoteColumns(3)
+        rows = np.array([row for row, _, _ in quotes], dtype=np.int64)
+        ts = np.array([ts for _, ts, _ in quotes], dtype=np.int64)
+        price = np.array([price for _, _, price in quotes], dtype=np.float64)
+        state = (columns.ts_ns, columns.bid, columns.ask, columns.bid_size, columns.ask_size, columns.confirmed)
+        counts = update(rows, ts, price, price, np.ones(len(quotes)), np.ones(len(quotes)), *state)
+        return tuple(counts), [column.tobytes() for column in state]
+
+    assert run(apply_quotes) == run(apply_quotes.py_func)
 
 
 @settings(max_examples=50, deadline=None)
