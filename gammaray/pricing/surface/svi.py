@@ -23,7 +23,7 @@ from gammaray.pricing.surface.quotes import FloatArray
 
 _MAX_ITERATIONS = 60
 _PENALTY_POINTS = 48
-_STIFFNESS = (1.0, 100.0)  # a unit of negative g against an error of the whole smile
+_STIFFNESS = (1.0, 10.0, 100.0)  # a unit of negative g against an error of the whole smile
 _MIN_SIGMA = 1e-4
 _MIN_VARIANCE = 1e-9
 
@@ -317,11 +317,27 @@ def _towards(p: FloatArray, anchor: FloatArray) -> FloatArray:
 
 
 @kernel
-def _without_arbitrage(free: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray) -> FloatArray:
-    """The best of three slices without butterfly arbitrage, where the free optimum has some.
+def _widened(p: FloatArray, anchor: FloatArray) -> FloatArray:
+    """p with a, m and σ multiplied by the least number that makes g non-negative (it grows with it); the anchor where twice is not enough."""
+    low, high = 1.0, 2.0
+    scale = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
+    if butterfly_minimum(p * (1.0 + scale)) < 0.0:
+        return anchor
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        if butterfly_minimum(p * (1.0 + (middle - 1.0) * scale)) >= 0.0:
+            high = middle
+        else:
+            low = middle
+    return p * (1.0 + (high - 1.0) * scale)
 
-    The anchor is the best SSVI slice, for which ψ(1 + |ρ|) ≤ 4 and ψ²(1 + |ρ|) ≤ 4θ suffice; the others lie on the lines from it to the free
-    optimum and to an optimum with a penalty on negative g that starts from the anchor.
+
+@kernel
+def _without_arbitrage(free: FloatArray, k: FloatArray, w: FloatArray, weight: FloatArray) -> FloatArray:
+    """A good slice without butterfly arbitrage, where the free optimum has some.
+
+    The anchor is the best SSVI slice, for which ψ(1 + |ρ|) ≤ 4 and ψ²(1 + |ρ|) ≤ 4θ suffice. From it and from the free optimum the cost plus an ever
+    stiffer penalty on negative g is minimised; what is left of arbitrage is removed by going towards the anchor or by widening (Martini and Mingone).
     """
     theta, rho, psi = fit_single(k, w, weight)
     phi = psi / theta
@@ -329,13 +345,15 @@ def _without_arbitrage(free: FloatArray, k: FloatArray, w: FloatArray, weight: F
     anchor = np.array([0.5 * theta * bar * bar, 0.5 * psi, rho, -rho / phi, bar / phi])
     best = anchor
     cost = _cost(anchor, k, w, weight, 0.0)
-    x = _from_raw(anchor)
-    for stiffness in _STIFFNESS:
-        x, _ = _minimise(x, k, w, weight, stiffness * (weight * w * w).sum())
-    for candidate in (_towards(free, anchor), _towards(_to_raw(x), anchor)):
-        value = _cost(candidate, k, w, weight, 0.0)
-        if value < cost:
-            best, cost = candidate, value
+    for start in (free, anchor):
+        x = _from_raw(start)
+        for stiffness in _STIFFNESS:
+            x, _ = _minimise(x, k, w, weight, stiffness * (weight * w * w).sum())
+            found = _to_raw(x)
+            for candidate in (_towards(found, anchor), _widened(found, anchor)):
+                value = _cost(candidate, k, w, weight, 0.0)
+                if value < cost:
+                    best, cost = candidate, value
     return best
 
 
