@@ -19,7 +19,9 @@ from gammaray.pricing.european import Greeks
 from gammaray.pricing.implied import ImpliedVolatilityStatus
 from gammaray.pricing.threads import in_threads
 
-RATE, VOLATILITY, YIELD = 4, 5, 6  # places of the columns
+TAU, RATE, VOLATILITY, YIELD = 3, 4, 5, 6  # places of the columns
+
+Schedule = tuple[FloatArray, FloatArray]  # times and amounts of dividends
 
 RATE_STEP = 5e-5  # of the differences by rate and yield
 GRID_STEP = 1e-3  # of the differences by rate, yield and volatility between finite-difference grids
@@ -55,7 +57,7 @@ def american_price(
     """Price of an American option under Black–Scholes–Merton.
 
     The early-exercise premium is integrated over an exercise boundary found by spectral collocation (Andersen, Lake and Offengenden, 2016);
-    with cash dividends, the Black–Scholes equation is solved by finite differences, at about a hundred times the cost.
+    with cash dividends in the life of an option, the Black–Scholes equation is solved by finite differences, at about a hundred times the cost.
 
     Args:
         right: 'C' or 'P', +1 or -1, or a bool that is true for a call.
@@ -81,10 +83,8 @@ def american_price(
     """
     arguments = _arguments(right, spot, strike, tau, rate, volatility, dividend_yield)
     values = arguments.output(out)
-    if dividends:
-        values[:] = evaluate_with_dividends(arguments.columns, *dividend_columns(dividends), accuracy)[0]
-    else:
-        values[:] = _evaluate(arguments.columns, collocation(accuracy), threads=threads)[kernel.PRICE]
+    schedule = dividend_columns(dividends) if dividends else None
+    values[:] = _prices(arguments.columns, schedule, accuracy, collocation(accuracy), threads=threads)
     return arguments.restore(values) if out is None else out
 
 
@@ -130,30 +130,16 @@ def american_greeks(
     """
     arguments = _arguments(right, spot, strike, tau, rate, volatility, dividend_yield)
     columns = arguments.columns
-    sign, spots, strikes, taus, rates, volatilities, yields = columns
-    if dividends:
-        times, amounts = dividend_columns(dividends)
-        price, delta, gamma = evaluate_with_dividends(columns, times, amounts, accuracy)
-        stopped = (sign * (spots - strikes) > 0.0) & (price <= sign * (spots - strikes))
-        rho, vega, dividend_rho = (
-            _grid_derivative(columns, moved, times, amounts, accuracy) for moved in (RATE, VOLATILITY, YIELD)
-        )
-    else:
-        scheme = collocation(accuracy, converged=True)
-        price, delta, gamma, boundary = _evaluate(columns, scheme, greeks=True)
-        stopped = (sign * (spots - boundary) >= 0.0) & (sign * (spots - strikes) > 0.0)
-        rho = _rate_derivative(columns, RATE, price, scheme)
-        dividend_rho = _rate_derivative(columns, YIELD, price, scheme)
-    theta = rates * price - (rates - yields) * spots * delta - 0.5 * (volatilities * spots) ** 2 * gamma
-    theta[stopped] = 0.0
+    scheme = collocation(accuracy, converged=True)
     if not dividends:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            vega = -2.0 * (taus * theta + rates * rho + yields * dividend_rho) / volatilities
-        vega[volatilities * np.sqrt(taus) <= kernel.SMALLEST_ROOT] = 0.0
-    vega = np.maximum(vega, 0.0)
-    for sensitivity in (vega, rho, dividend_rho):
-        sensitivity[stopped] = 0.0
-    return AmericanGreeks(*(arguments.restore(x) for x in (price, delta, gamma, vega, theta, rho, dividend_rho)))
+        results = _yield_greeks(columns, scheme)
+    else:
+        schedule = dividend_columns(dividends)
+        paying = _is_paying(columns, schedule)
+        results = np.empty((7, arguments.size))
+        results[:, ~paying] = _yield_greeks(_rows(columns, ~paying), scheme)
+        results[:, paying] = _dividend_greeks(_rows(columns, paying), schedule, accuracy)
+    return AmericanGreeks(*(arguments.restore(np.ascontiguousarray(row)) for row in results))
 
 
 def american_implied_volatility(
@@ -196,9 +182,7 @@ def american_implied_volatility(
 
     def price_rows(rows: NDArray[np.intp], volatility: FloatArray) -> FloatArray:
         at = (sign[rows], spots[rows], strikes[rows], taus[rows], rates[rows], volatility, yields[rows])
-        if schedule is not None:
-            return np.asarray(evaluate_with_dividends(at, *schedule, accuracy)[0])
-        return np.asarray(_evaluate(at, scheme)[kernel.PRICE])
+        return _prices(at, schedule, accuracy, scheme)
 
     excluded = _has_two_boundaries(sign, rates, yields)
     tolerance = VOLATILITY_TOLERANCE if schedule is None else GRID_VOLATILITY_TOLERANCE
@@ -269,9 +253,74 @@ def _evaluate(
     return out
 
 
-def _grid_derivative(
-    columns: tuple[FloatArray, ...], moved: int, times: FloatArray, amounts: FloatArray, accuracy: Accuracy
+def _is_paying(columns: Sequence[FloatArray], schedule: Schedule) -> NDArray[np.bool_]:
+    """Whether a dividend falls in an option's life."""
+    return np.asarray(columns[TAU] >= schedule[0][0])
+
+
+def _rows(columns: Sequence[FloatArray], mask: NDArray[np.bool_]) -> tuple[FloatArray, ...]:
+    return tuple(column[mask] for column in columns)
+
+
+def _prices(
+    columns: Sequence[FloatArray],
+    schedule: Schedule | None,
+    accuracy: Accuracy,
+    scheme: Collocation,
+    *,
+    threads: int = 1,
 ) -> FloatArray:
+    """Prices by finite differences of the options with a dividend in their life, by collocation of the others."""
+    paying = _is_paying(columns, schedule) if schedule is not None else np.zeros(columns[0].size, dtype=np.bool_)
+    if schedule is None or not paying.any():
+        return np.asarray(_evaluate(columns, scheme, threads=threads)[kernel.PRICE])
+    prices = np.empty(paying.size)
+    prices[paying] = evaluate_with_dividends(_rows(columns, paying), *schedule, accuracy)[0]
+    if not paying.all():
+        prices[~paying] = _evaluate(_rows(columns, ~paying), scheme, threads=threads)[kernel.PRICE]
+    return prices
+
+
+def _yield_greeks(columns: tuple[FloatArray, ...], scheme: Collocation) -> FloatArray:
+    """Price, delta, gamma, vega, theta, rho and dividend_rho, shape (7, n), without dividends."""
+    sign, spot, strike, tau, rate, volatility, dividend_yield = columns
+    price, delta, gamma, boundary = _evaluate(columns, scheme, greeks=True)
+    stopped = (sign * (spot - boundary) >= 0.0) & (sign * (spot - strike) > 0.0)
+    theta = _theta(columns, price, delta, gamma, stopped)
+    rho = _rate_derivative(columns, RATE, price, scheme)
+    dividend_rho = _rate_derivative(columns, YIELD, price, scheme)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        vega = -2.0 * (tau * theta + rate * rho + dividend_yield * dividend_rho) / volatility
+    vega[volatility * np.sqrt(tau) <= kernel.SMALLEST_ROOT] = 0.0
+    return np.stack([price, delta, gamma, *_unless(stopped, np.maximum(vega, 0.0), theta, rho, dividend_rho)])
+
+
+def _dividend_greeks(columns: tuple[FloatArray, ...], schedule: Schedule, accuracy: Accuracy) -> FloatArray:
+    """Price, delta, gamma, vega, theta, rho and dividend_rho, shape (7, n), with dividends."""
+    sign, spot, strike = columns[:3]
+    price, delta, gamma = evaluate_with_dividends(columns, *schedule, accuracy)
+    stopped = (sign * (spot - strike) > 0.0) & (price <= sign * (spot - strike))
+    theta = _theta(columns, price, delta, gamma, stopped)
+    rho, vega, dividend_rho = (
+        _grid_derivative(columns, moved, schedule, accuracy) for moved in (RATE, VOLATILITY, YIELD)
+    )
+    return np.stack([price, delta, gamma, *_unless(stopped, np.maximum(vega, 0.0), theta, rho, dividend_rho)])
+
+
+def _theta(
+    columns: tuple[FloatArray, ...], price: FloatArray, delta: FloatArray, gamma: FloatArray, stopped: NDArray[np.bool_]
+) -> FloatArray:
+    """By the Black–Scholes equation; 0 where the option is to be exercised at once."""
+    _, spot, _, _, rate, volatility, dividend_yield = columns
+    theta = rate * price - (rate - dividend_yield) * spot * delta - 0.5 * (volatility * spot) ** 2 * gamma
+    return np.where(stopped, 0.0, theta)
+
+
+def _unless(stopped: NDArray[np.bool_], *sensitivities: FloatArray) -> list[FloatArray]:
+    return [np.where(stopped, 0.0, sensitivity) for sensitivity in sensitivities]
+
+
+def _grid_derivative(columns: tuple[FloatArray, ...], moved: int, schedule: Schedule, accuracy: Accuracy) -> FloatArray:
     """A central difference by one column; by volatility, one-sided where it is below the step."""
     shift = np.full(columns[0].size, GRID_STEP)
     down = np.minimum(shift, columns[moved]) if moved == VOLATILITY else shift
@@ -279,7 +328,7 @@ def _grid_derivative(
     for offset in (shift, -down):
         changed = list(columns)
         changed[moved] = columns[moved] + offset
-        ends.append(evaluate_with_dividends(changed, times, amounts, accuracy, grid_columns=columns)[0])
+        ends.append(evaluate_with_dividends(changed, *schedule, accuracy, grid_columns=columns)[0])
     return np.asarray((ends[0] - ends[1]) / (shift + down))
 
 

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammaray.pricing.american import american_greeks, american_implied_volatility, american_price
+from gammaray.pricing.american_collocation import Accuracy
+from gammaray.pricing.american_dividends import evaluate_with_dividends
 
 TODAY = ql.Date(1, 1, 2026)
 QUARTERLY = [(36, 1.0), (127, 1.0), (219, 1.1), (310, 1.1)]  # days, dollars
@@ -46,13 +48,27 @@ def test_against_quantlib(right: str, days: int, rate: float, volatility: float)
 
 
 @pytest.mark.parametrize(("accuracy", "error"), [("fast", 5e-3), ("accurate", 6e-4), ("high", 1e-4)])
-def test_without_dividends_in_the_life(accuracy: str, error: float) -> None:
-    """A dividend after expiry changes nothing: the price is that of the collocation, a wholly different method."""
-    right, spot, tau = np.array([[-1], [1]]), np.array([80.0, 100.0, 125.0]), 0.8
+def test_the_grid_without_dividends(accuracy: Accuracy, error: float) -> None:
+    """Where no dividend falls in the life, finite differences give the price of the collocation, a wholly different method."""
+    right, spot = np.repeat([-1.0, 1.0], 3), np.tile([80.0, 100.0, 125.0], 2)
     for rate, dividend in ((0.06, 0.0), (0.02, 0.07), (0.03, 0.03)):
-        grid = american_price(right, spot, 100.0, tau, rate, 0.3, dividend, dividends=[(0.9, 5.0)], accuracy=accuracy)
-        exact = american_price(right, spot, 100.0, tau, rate, 0.3, dividend, accuracy="high")
+        columns = [right, spot, *(np.full(6, x) for x in (100.0, 0.8, rate, 0.3, dividend))]
+        grid = evaluate_with_dividends(columns, np.array([0.9]), np.array([5.0]), accuracy)[0]
+        exact = american_price(right, spot, 100.0, 0.8, rate, 0.3, dividend, accuracy="high")
         assert grid == pytest.approx(exact, abs=error)
+
+
+def test_options_that_expire_before_the_first_dividend() -> None:
+    tau = np.array([0.2, 0.6, 0.5])
+    later, earlier = [(0.55, 2.0)], [(0.55, 2.0), (0.5, 0.0)]
+    value = american_price("P", 100.0, 105.0, tau, 0.05, 0.3, dividends=later)
+    assert value[[0, 2]].tolist() == american_price("P", 100.0, 105.0, tau[[0, 2]], 0.05, 0.3).tolist()
+    assert value[1] == american_price("P", 100.0, 105.0, 0.6, 0.05, 0.3, dividends=later)
+    # A dividend of nothing changes the method, not the price.
+    assert american_price("P", 100.0, 105.0, tau, 0.05, 0.3, dividends=earlier) == pytest.approx(value, abs=1e-3)
+    mixed = american_greeks("P", 100.0, 105.0, tau, 0.05, 0.3, dividends=later)
+    assert mixed.rho[0] == american_greeks("P", 100.0, 105.0, 0.2, 0.05, 0.3).rho
+    assert mixed.rho[1] == american_greeks("P", 100.0, 105.0, 0.6, 0.05, 0.3, dividends=later).rho
 
 
 def test_call_is_exercised_just_before_a_large_dividend() -> None:
