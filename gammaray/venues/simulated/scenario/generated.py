@@ -83,7 +83,7 @@ class GeneratedScenario:
             self._sessions[step.session].open_ns + step.minute * MINUTE_NS for step in self._steps
         )
         self._listed: list[NDArray[np.int32]] = []
-        self._strikes: dict[tuple[str, date], set[int]] = {}
+        self._chains: dict[tuple[str, date], dict[int, list[int]]] = {}
         self._bars = {path.symbol: path.before + tuple(session_bar(d, calendar) for d in path.days) for path in paths}
         self._interest: dict[int, int] = {}
         self._minutes: tuple[tuple[str, date] | None, Sequence[Bar]] = (None, ())
@@ -119,18 +119,13 @@ class GeneratedScenario:
             spot = float(path.days[i - 1].price[-1] if i else path.days[0].price[0])
             wanted = self._rules.strikes(spot)
             for expiration in expirations:
-                strikes = self._strikes.setdefault((path.symbol, expiration), set())
-                new = sorted(set(wanted) - strikes)
-                strikes.update(new)
+                chain = self._chains.setdefault((path.symbol, expiration), {})
                 expiry_ns = self.calendar.session(expiration).close_ns
-                for strike in new:
-                    for right in (Right.CALL, Right.PUT):
-                        self.table.list_contract(OptionContract(path.symbol, expiration, strike, right), expiry_ns)
-                rows.extend(
-                    self.table.row_of[OptionContract(path.symbol, expiration, strike, right).symbol]
-                    for strike in sorted(strikes)
-                    for right in (Right.CALL, Right.PUT)
-                )
+                for strike in wanted:
+                    if strike not in chain:
+                        pair = [OptionContract(path.symbol, expiration, strike, right) for right in Right]
+                        chain[strike] = [self.table.list_contract(contract, expiry_ns) for contract in pair]
+                rows.extend(row for strike in sorted(chain) for row in chain[strike])
         self._listed.append(np.array(rows, dtype=np.int32))
 
     def listed_rows(self, step: int) -> NDArray[np.int32]:
