@@ -310,10 +310,10 @@ def _dividend_greeks(columns: tuple[FloatArray, ...], schedule: Schedule, accura
 def _theta(
     columns: tuple[FloatArray, ...], price: FloatArray, delta: FloatArray, gamma: FloatArray, stopped: NDArray[np.bool_]
 ) -> FloatArray:
-    """By the Black–Scholes equation; 0 where the option is to be exercised at once."""
+    """By the Black–Scholes equation; 0 where the option is to be exercised at once or worth nothing."""
     _, spot, _, _, rate, volatility, dividend_yield = columns
     theta = rate * price - (rate - dividend_yield) * spot * delta - 0.5 * (volatility * spot) ** 2 * gamma
-    return np.where(stopped, 0.0, theta)
+    return np.where(stopped | (price == 0.0), 0.0, theta)
 
 
 def _unless(stopped: NDArray[np.bool_], *sensitivities: FloatArray) -> list[FloatArray]:

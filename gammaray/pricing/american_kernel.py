@@ -170,7 +170,7 @@ def limit_row(
             if value > best:
                 best = value
                 delta = sign * math.exp(-dividend_yield * time)
-    out[PRICE, row] = best
+    out[PRICE, row] = best + 0.0  # no negative zero
     out[DELTA, row] = delta
     out[GAMMA, row] = 0.0
     put_rate = rate if sign < 0.0 else dividend_yield

@@ -217,6 +217,9 @@ def test_limits_of_time_and_volatility() -> None:
     waiting = 100.0 * math.exp(-0.02) - 100.0 * math.exp(-0.2)
     assert american_price("P", 100.0, 100.0, 2.0, 0.01, 0.0, 0.1) == pytest.approx(waiting, rel=1e-14)
     assert american_price("P", 0.0, 100.0, 1.0, 0.05, 0.2) == 100.0
+    for tau, volatility in ((0.0, 0.2), (1.0, 0.0)):
+        kink = american_greeks("P", 100.0, 100.0, tau, 0.05, volatility)
+        assert (kink.price, kink.delta, kink.theta, kink.vega) == (0.0, -0.5, 0.0, 0.0)
     assert american_price("C", 100.0, 0.0, 1.0, 0.05, 0.2, 0.02) == 100.0
 
 
