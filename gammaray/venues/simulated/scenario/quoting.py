@@ -1,4 +1,7 @@
-"""What market makers quote on a chain: Black prices on the level surface, with spreads, sizes and small disagreements as index options show them."""
+"""What market makers quote on a chain: Black prices on the level surface, with spreads, sizes and small disagreements as index options show them.
+
+The prices are worked out here and not by gammaray.pricing, so that an error of the pricing core shows as a difference from the market.
+"""
 
 from __future__ import annotations
 
