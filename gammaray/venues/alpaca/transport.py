@@ -13,7 +13,7 @@ from alpaca.common.rest import RESTClient
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from gammaray.venues.alpaca.config import AlpacaSettings
+from gammaray.venues.alpaca.config import AlpacaSettings, Environment
 from gammaray.venues.protocol import VenueAmbiguous, VenueError, VenueRejected, VenueUnavailable
 
 DUPLICATE_ID = (422, 40010001, "client_order_id must be unique")
@@ -37,6 +37,8 @@ def harden(client: RESTClient, settings: AlpacaSettings) -> None:
     client._session.mount("http://", adapter)
     client._session.mount("https://", adapter)
     client._retry_codes = []
+    # A simulated venue is near: no proxies, and no look at the environment and ~/.netrc on every request (a millisecond).
+    client._session.trust_env = settings.environment is not Environment.SIMULATED
 
 
 def _never_left(error: requests.exceptions.RequestException) -> bool:
