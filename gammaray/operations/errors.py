@@ -38,3 +38,7 @@ class BadInput(GammaRayError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+    def __reduce__(self) -> tuple[type[BadInput], tuple[str, str]]:
+        # Errors travel between processes; the default would call the constructor with the message alone.
+        return type(self), (self.field, self.problem)

@@ -41,9 +41,10 @@ class RunningSystem:
             "--run-dir",
             str(self.folder),
         ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GAMMARAY_")}
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
-                [*command, *options], stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+                [*command, *options], stdout=out, stderr=subprocess.STDOUT, start_new_session=True, env=environment
             )
 
     def wait_for(self, text: str, timeout_s: float = READY_S) -> None:

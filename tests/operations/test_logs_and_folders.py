@@ -1,9 +1,10 @@
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 
-from gammaray.operations.errors import ConfigurationError
+from gammaray.operations.errors import BadInput, ConfigurationError
 from gammaray.operations.health import Health, summarize
 from gammaray.operations.logs import configure_logs, get_logger
 from gammaray.operations.run_folder import create_run_folder
@@ -33,3 +34,8 @@ def test_unhealthy_parts_come_first() -> None:
     )
     assert (live, ready) == (False, False)
     assert [part.part for part in parts] == ["risk", "market", "desk"]
+
+
+def test_errors_survive_the_way_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(BadInput("qty", "must be positive")))
+    assert (error.field, error.problem, str(error)) == ("qty", "must be positive", "qty: must be positive")
