@@ -10,11 +10,12 @@ from gammaray.desk.core import gate as core
 from gammaray.desk.core.layout import MAX_LEGS
 from gammaray.desk.limits import CORE_RULES, Rule
 from gammaray.desk.store import Store
-from gammaray.types.orders import OrderLeg
+from gammaray.types.orders import OrderLeg, PositionIntent, Side
 from gammaray.types.signals import Purpose
 
 PURPOSES = (Purpose.OPEN, Purpose.CLOSE, Purpose.HEDGE)
 _PURPOSE_CODE = {purpose: code for code, purpose in enumerate(PURPOSES)}
+_CLOSING = (PositionIntent.BUY_TO_CLOSE, PositionIntent.SELL_TO_CLOSE)
 _PACKERS = [struct.Struct(f"={core.FIRST_LEG + core.LEG_WIDTH * n}q") for n in range(MAX_LEGS + 1)]
 
 
@@ -38,15 +39,15 @@ class Gate:
     ) -> int:
         """Code of the rule that denies, 0 when the order passes. Every symbol must have a row, every valuation be fresh."""
         count = len(legs)
-        if limit_price is None:
-            priced, net = 0, 0
-        else:
-            # A package's limit is a signed net already; a simple sale becomes one.
-            priced, net = 1, limit_price if count > 1 else limit_price * legs[0].side.sign
-        numbers = [now_ns, _PURPOSE_CODE[purpose], qty, priced, net, count]
-        rows = store._symbol_rows
+        rows = store.rows
+        numbers = [now_ns, _PURPOSE_CODE[purpose], qty, 0, 0, count]
         for leg in legs:
-            numbers += (rows[leg.symbol], leg.side.sign * leg.ratio_qty, effect_of(leg, purpose))
+            ratio = leg.ratio_qty if leg.side is Side.BUY else -leg.ratio_qty
+            numbers += (rows[leg.symbol], ratio, effect_of(leg, purpose))
+        if limit_price is not None:
+            numbers[core.HAS_LIMIT] = 1
+            # A package's limit is a signed net already; a simple sale becomes one.
+            numbers[core.LIMIT_PRICE] = limit_price if count > 1 or numbers[core.FIRST_LEG + 1] > 0 else -limit_price
         _PACKERS[count].pack_into(self._buffer, 0, *numbers)
         return core.check_order(store.book, limits, self._request, self.out)  # type: ignore[no-any-return]
 
@@ -63,6 +64,6 @@ class Gate:
 
 def effect_of(leg: OrderLeg, purpose: Purpose) -> int:
     """What a leg is to do to the position: by its intent, or, where it has none, by the purpose of the order."""
-    if leg.intent is not None:
-        return core.REDUCES if leg.intent.value.endswith("_to_close") else core.BUILDS
-    return core.REDUCES if purpose is Purpose.CLOSE else core.ANY_EFFECT
+    if leg.intent is None:
+        return core.REDUCES if purpose is Purpose.CLOSE else core.ANY_EFFECT
+    return core.REDUCES if leg.intent in _CLOSING else core.BUILDS

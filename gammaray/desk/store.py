@@ -50,13 +50,14 @@ class Store:
         self.underlying_names: list[str] = []
         self.orders = 0
         self._groups = 0
-        self._symbol_rows: dict[str, int] = {}
+        self.rows: dict[str, int] = {}
+        """Row of each symbol."""
         self._underlying_rows: dict[str, int] = {}
         self._group_rows: dict[tuple[int, int], int] = {}
 
     def find(self, symbol: str) -> int | None:
         """Row of a symbol, None when it never appeared."""
-        return self._symbol_rows.get(symbol)
+        return self.rows.get(symbol)
 
     def underlying(self, name: str) -> int | None:
         """Row of an underlying, None when it never appeared."""
@@ -64,12 +65,12 @@ class Store:
 
     def row(self, symbol: str) -> int:
         """Row of a symbol, new ones added. Raises ValueError for text that is neither an OCC symbol nor a ticker."""
-        row = self._symbol_rows.get(symbol)
+        row = self.rows.get(symbol)
         return self._add(symbol) if row is None else row
 
     def admit(self, symbols: list[str]) -> tuple[list[str], str]:
         """Give rows to symbols; returns those that are new, and the first that is no symbol, in which case none gets a row."""
-        fresh = [symbol for symbol in symbols if symbol not in self._symbol_rows]
+        fresh = [symbol for symbol in symbols if symbol not in self.rows]
         for symbol in fresh:
             try:
                 terms(symbol)
@@ -91,7 +92,7 @@ class Store:
         entry["multiplier"] = multiplier
         entry["expiration"] = expiration
         self.symbols.append(symbol)
-        self._symbol_rows[symbol] = row
+        self.rows[symbol] = row
         if kind == SHARE:
             self.book.exposures[underlying]["share"] = row
         else:

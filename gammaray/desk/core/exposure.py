@@ -77,14 +77,16 @@ def revalue(book: Book, instruments: int, underlyings: int) -> int:
 def available_funds(book: Book) -> int:
     """What new orders may still use: cash and half of the shares, less the options' requirement and what working orders reserve.
 
-    Equals Alpaca's options buying power (equity less initial margin): long options are paid for, so they neither add nor need.
+    Equals Alpaca's options buying power (equity less initial margin): long options are paid for, so they neither add nor need. The
+    requirement is at least what closing the options would cost.
     """
     value = book.valuation[0]
+    options = value["long_value"] + value["short_value"] - value["share_value"]
     return (  # type: ignore[no-any-return]
         book.account[0]["cash"]
         + value["share_value"]
         - value["share_requirement"]
-        - value["option_requirement"]
+        - max(value["option_requirement"], -options)
         - book.account[0]["reserved_funds"]
     )
 
