@@ -27,6 +27,10 @@ def venue(
     profile: Annotated[str, typer.Option(help="paper or live: when fees and non-trade activities show.")] = "paper",
     cash: Annotated[int, typer.Option(help="Starting cash of the account in dollars.")] = 1_000_000,
     fees: Annotated[bool, typer.Option("--fees", help="Charge fees on the paper profile too.")] = False,
+    delayed_activities: Annotated[
+        bool,
+        typer.Option("--delayed-activities", help="Show non-trade activities on the next day, as Alpaca paper does."),
+    ] = False,
     journal: Annotated[Path | None, typer.Option(help="File that keeps the state over a kill -9 and restart.")] = None,
     steps_per_session: Annotated[int, typer.Option(help="Publications a session.")] = 13,
     admin_token: Annotated[str, typer.Option(envvar="GAMMARAY_ADMIN_TOKEN", help="Token for /admin.")] = "",
@@ -56,6 +60,7 @@ def venue(
                 profile=profile,
                 cash_dollars=cash,
                 fees=fees,
+                delayed_activities=delayed_activities,
                 journal=journal,
                 admin_token=admin_token,
                 key_id=key_id,

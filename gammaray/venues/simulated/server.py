@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 import threading
 from collections.abc import Mapping
@@ -23,8 +22,6 @@ from gammaray.venues.simulated.wire.app import create_app
 from gammaray.venues.simulated.wire.auth import DEFAULT_KEY_ID, DEFAULT_SECRET_KEY, Credentials
 from gammaray.venues.simulated.wire.service import VenueService
 
-log = logging.getLogger(__name__)
-
 SCENARIOS = ("history", "synthetic")
 PROFILES = ("paper", "live")
 START_TIMEOUT_S = 60.0
@@ -36,6 +33,7 @@ class VenueSettings:
 
     data: a folder of recorded quotes (then `scenario` is not used). speed: seconds of the market for a second of the wall; None: the
     clock waits for the admin API. port 0: any free one. fees: charge them on the paper profile too.
+    delayed_activities: non-trade activities show at the start of the next day, as on Alpaca paper.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +48,7 @@ class VenueSettings:
     profile: str = "paper"
     cash_dollars: int = 1_000_000
     fees: bool = False
+    delayed_activities: bool = False
     journal: Path | None = None
     admin_token: str = field(default="", repr=False)
     key_id: str = DEFAULT_KEY_ID
@@ -77,7 +76,18 @@ class VenueSettings:
 
     def identity(self) -> Mapping[str, str]:
         """What determines the market and the account: a journal belongs to one of these."""
-        names = ("seed", "scenario", "data", "first", "last", "steps_per_session", "profile", "cash_dollars", "fees")
+        names = (
+            "seed",
+            "scenario",
+            "data",
+            "first",
+            "last",
+            "steps_per_session",
+            "profile",
+            "cash_dollars",
+            "fees",
+            "delayed_activities",
+        )
         return {name: str(getattr(self, name)) for name in names}
 
 
@@ -89,7 +99,11 @@ def build_exchange(settings: VenueSettings) -> ExchangeApi:
 
     try:
         account = ExchangeSettings(
-            seed=settings.seed, cash=settings.cash_dollars * MICROS, profile=settings.profile, fees=settings.fees
+            seed=settings.seed,
+            cash=settings.cash_dollars * MICROS,
+            profile=settings.profile,
+            fees=settings.fees,
+            delayed_activities=settings.delayed_activities,
         )
         scenario = build_scenario(
             settings.scenario if settings.data is None else "recorded",

@@ -38,6 +38,9 @@ from alpaca.trading.requests import (
 )
 
 from gammaray.venues.simulated.admin_client import AdminClient
+from gammaray.venues.simulated.server import VenueServer, VenueSettings
+from gammaray.venues.simulated.wire.auth import DEFAULT_KEY_ID as KEY
+from gammaray.venues.simulated.wire.auth import DEFAULT_SECRET_KEY as SECRET
 
 
 def leg(symbol: str, side: OrderSide, intent: PositionIntent, ratio: int = 1) -> OptionLegRequest:
@@ -304,6 +307,32 @@ def test_early_assignment_by_the_admin_api(client: TradingClient, admin: AdminCl
     assert {p.symbol: p.qty for p in client.get_all_positions()} == {low.symbol: "-1", high.symbol: "2", "SPY": "-100"}
     kinds = {row["activity_type"] for row in client.get("/account/activities", {"activity_types": "OPASN,OPTRD"})}
     assert kinds == {"OPASN", "OPTRD"}
+
+
+def test_non_trade_activities_can_show_a_day_late() -> None:
+    options = VenueSettings(first=date(2018, 1, 29), last=date(2018, 1, 31), delayed_activities=True)
+    with VenueServer(options) as server, AdminClient(server.url) as admin:
+        admin.step(2)
+        client = TradingClient(KEY, SECRET, url_override=server.url)
+        exchange = server.service.exchange
+        spot = exchange.quote("SPY")
+        assert spot is not None
+        calls = (row.contract for row in exchange.listed("SPY") if row.contract.is_call)
+        deep = max(
+            (c for c in calls if c.expiration > date(2018, 1, 29) and c.strike * 100 < spot.bid_cents - 500),
+            key=lambda c: (c.strike_milli, c.expiration),
+        )
+        buy(client, deep.symbol)
+        admin.step()
+        client.exercise_options_position(deep.symbol)
+        assert {p.symbol for p in client.get_all_positions()} == {"SPY"}
+        fill = client.get("/account/activities", {})[0]
+        assert fill["activity_type"] == "FILL"
+        admin.step_to(admin.clock().session_close_ns + 12 * 3600 * 10**9)
+        rows = client.get("/account/activities", {"category": "non_trade_activity"})
+        assert {row["activity_type"] for row in rows} >= {"OPEXC", "OPTRD"}
+        # They carry the day and the id of when it happened, not of when they showed.
+        assert {row["date"] for row in rows if row["activity_type"] != "FEE"} == {"2018-01-29"}
 
 
 def test_activities_page_by_id(client: TradingClient, admin: AdminClient) -> None:
