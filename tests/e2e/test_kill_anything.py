@@ -11,6 +11,8 @@ import httpx
 import pytest
 from running_system import RunningSystem
 
+from gammaray.verification.run_document import run_document
+
 pytestmark = [pytest.mark.e2e, pytest.mark.ray]
 
 
@@ -60,3 +62,4 @@ def test_the_run_survives_the_death_of_each_part(tmp_path: Path, free_port: int)
     # Every session's close was predicted on exactly once, though a replica died: 10 sessions, one model.
     assert summary["predictions"] == 10
     assert not (system.folder / "endpoints.json").exists()
+    assert "| sessions | 10 |" in run_document([summary])
