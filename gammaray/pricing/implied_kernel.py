@@ -22,7 +22,7 @@ OK, AT_INTRINSIC, BELOW_INTRINSIC, ABOVE_BOUND, NOT_FINITE, OUT_OF_DOMAIN = rang
 
 # Planes of the scratch array.
 PRICE, SIGN, SPOT, STRIKE, TAU, RATE, DIVIDEND = range(7)
-X, MONEYNESS, LOW, HIGH, TARGET, ROOT_TAU, S, NEWTON = range(7, 15)
+X, MONEYNESS, LOW, HIGH, TARGET, ROOT_TAU, S, IS_OPEN = range(7, 15)
 PLANES = 15
 
 SETTLED = 4e-4  # relative length of a Newton step from which one of order 4 ends below rounding
@@ -64,13 +64,12 @@ def solve(
         all_settled = True
         for i in range(n):
             s = scratch[S * BLOCK + i]
-            all_settled &= (abs(scratch[NEWTON * BLOCK + i]) <= SETTLED * s) & (s >= SMALL_S)
+            all_settled &= (scratch[IS_OPEN * BLOCK + i] == 0.0) & (s >= SMALL_S)
             volatilities[i] = s / scratch[ROOT_TAU * BLOCK + i]
             codes[i] = OK
         if not all_settled:
             for i in range(n):
-                s = scratch[S * BLOCK + i]
-                if not (abs(scratch[NEWTON * BLOCK + i]) <= SETTLED * s and s >= SMALL_S):
+                if not (scratch[IS_OPEN * BLOCK + i] == 0.0 and scratch[S * BLOCK + i] >= SMALL_S):
                     volatilities[i], codes[i] = solve_row(
                         scratch[PRICE * BLOCK + i],
                         scratch[SIGN * BLOCK + i],
@@ -111,6 +110,7 @@ def _normalise(scratch: FloatArray, n: int) -> None:
         scratch[HIGH * BLOCK + i] = high
         scratch[TARGET * BLOCK + i] = log(min(low, high))
         scratch[ROOT_TAU * BLOCK + i] = math.sqrt(abs(tau))
+        scratch[IS_OPEN * BLOCK + i] = 1.0
 
 
 @inlined
@@ -121,17 +121,22 @@ def _guess(scratch: FloatArray, n: int) -> None:
 
 @inlined
 def _improve(scratch: FloatArray, n: int) -> bool:
-    """Take a step in every row; whether a regular one has moved too far to be settled."""
-    unsettled = False
+    """Take a step in every open row and close those that are settled; whether a regular row is left open.
+
+    A closed row stays as it is, so that its volatility does not depend on the rows beside it.
+    """
+    some_open = False
     for i in range(n):
         s = scratch[S * BLOCK + i]
         low = scratch[LOW * BLOCK + i]
         target = scratch[TARGET * BLOCK + i]
         step, newton = householder_step(scratch[X * BLOCK + i], s, target, low < scratch[HIGH * BLOCK + i])
-        unsettled |= (abs(newton) > SETTLED * s) & (low > 0.0)
-        scratch[NEWTON * BLOCK + i] = newton
-        scratch[S * BLOCK + i] = s + step
-    return unsettled
+        was_open = scratch[IS_OPEN * BLOCK + i] > 0.0
+        stays_open = was_open & (not abs(newton) <= SETTLED * s)
+        some_open |= stays_open & (low > 0.0)
+        scratch[S * BLOCK + i] = s + step if was_open else s
+        scratch[IS_OPEN * BLOCK + i] = 1.0 if stays_open else 0.0
+    return some_open
 
 
 @inlined

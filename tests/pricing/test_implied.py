@@ -194,3 +194,15 @@ def test_price_to_volatility_to_price(
     vega = pricing.greeks(right, spot, strike, tau, rate, volatility, q).vega
     # The price determines the volatility to its own rounding over vega.
     assert value == pytest.approx(volatility, rel=1e-11, abs=1e-14 * max(spot, strike) / max(vega, 1e-300))
+
+
+def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
+    rng = np.random.default_rng(4)
+    n = 400
+    sigma, tau = 10 ** rng.uniform(-3, 0.5, n), 10 ** rng.uniform(-3, 1, n)
+    strike = 100 * np.exp(rng.normal(0, 3, n) * sigma * np.sqrt(tau))
+    price = pricing.price("C", 100, strike, tau, 0.02, sigma)
+    price[::50] = np.nan
+    together = pricing.implied_volatility(price, "C", 100, strike, tau, 0.02)
+    alone = [pricing.implied_volatility(p, "C", 100, k, t, 0.02) for p, k, t in zip(price, strike, tau, strict=True)]
+    np.testing.assert_array_equal(together, alone)
