@@ -125,7 +125,7 @@ def american_greeks(
     """Price and greeks of an American option; arguments and errors as for `american_price`.
 
     Delta and gamma are integrals over the exercise boundary, theta follows from the Black–Scholes equation, rho and dividend_rho are
-    differences between boundaries iterated to rounding, and vega follows from the scaling τ·V_τ = r·V_r + q·V_q + ½σ·V_σ. With dividends,
+    differences between prices with converged boundaries, and vega follows from the scaling τ·V_τ = r·V_r + q·V_q + ½σ·V_σ. With dividends,
     delta and gamma are those of the grid, and vega, rho and dividend_rho differences between prices on the same grid.
     """
     arguments = _arguments(right, spot, strike, tau, rate, volatility, dividend_yield)

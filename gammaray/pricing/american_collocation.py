@@ -50,6 +50,7 @@ _SIZES: dict[str, tuple[int, int, int, float]] = {
     "accurate": (12, 8, 20, 2e-5),
     "high": (24, 24, 40, 1e-8),
 }
+CONVERGED = 1e-9  # the tolerance for differences and inversion: what is left of it after a sweep is below 2e-10
 _MAX_SWEEPS = 60
 
 
@@ -95,7 +96,7 @@ def _quadrature(points: int) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 @cache
 def collocation(accuracy: Accuracy, *, converged: bool = False) -> Collocation:
-    """The constants of an accuracy; `converged` iterates the boundary to rounding, for differences and inversion.
+    """The constants of an accuracy; `converged` iterates the boundary to `CONVERGED`, for differences and inversion.
 
     Raises ValueError for an unknown accuracy.
     """
@@ -114,6 +115,6 @@ def collocation(accuracy: Accuracy, *, converged: bool = False) -> Collocation:
         price_weight=price_weight * 2.0 * (1.0 - position),
         transform=chebyshev_transform(n),
         refinement=interpolation(GUESS_NODES, nodes),
-        tolerance=1e-11 if converged else tolerance,
+        tolerance=CONVERGED if converged else tolerance,
         max_sweeps=_MAX_SWEEPS,
     )
