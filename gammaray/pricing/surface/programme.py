@@ -19,7 +19,7 @@ from gammaray.pricing.surface.quotes import FloatArray, IntArray
 from gammaray.pricing.surface.smoother import BAND, QUOTE_BAND, minimise
 from gammaray.pricing.surface.splines import basis, cell, curvature, second_difference
 
-# What the terms of the objective cost. They were chosen on five SPX chains of May and July 2019 (docs/surface.md).
+# What the terms of the objective cost; docs/surface.md says how they were chosen.
 _CURVATURE = 1e-3  # of log u, integrated over ζ
 _SLOPE = 1e-4
 _TO_MID = 1e-2  # squared distance from the mid of a quote in half spreads
