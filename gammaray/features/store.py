@@ -74,16 +74,16 @@ class FeatureStore:
         if not times_ns or not self._history.has_rows(HistoryTable.FEATURES):
             return ts_ns, values
         # Among the rows known so far the best is the latest session, and of it the latest version: a running arg max in the order of
-        # known time. The times are then joined on known time alone.
+        # known time, the same for all rows known at one time. The times are then joined on known time alone.
         packed = ", ".join(f"{_PREFIX}{name}" for name in names)
         table = self._history.query(
             f"""
             WITH known AS (
                 SELECT known_ns, arg_max({{'ts': ts_ns, 'v': [{packed}]}}, {{'ts': ts_ns, 'known': known_ns}}) OVER (
-                    ORDER BY known_ns, ts_ns ROWS UNBOUNDED PRECEDING) AS best
+                    ORDER BY known_ns RANGE UNBOUNDED PRECEDING) AS best
                 FROM {HistoryTable.FEATURES} WHERE underlying = $underlying AND version = $version
             ),
-            latest AS (SELECT known_ns, last(best ORDER BY best.ts) AS best FROM known GROUP BY known_ns),
+            latest AS (SELECT known_ns, any_value(best) AS best FROM known GROUP BY known_ns),
             asked AS (SELECT unnest($times::BIGINT[]) AS t, unnest(range(len($times::BIGINT[]))) AS i)
             SELECT i, best.ts AS ts, best.v AS v FROM asked ASOF LEFT JOIN latest ON asked.t >= latest.known_ns ORDER BY i
             """,
