@@ -147,7 +147,8 @@ class TradingRun:
         now_ns = AdminClient(venue_url).clock().clock_ns if venue_url else WallClock().now_ns()
         champions = None
         if learns:
-            champions = ray.remote(num_cpus=1)(train_champions).remote(
+            # One call a worker: the process ends with it, and gives torch's memory back.
+            champions = ray.remote(num_cpus=1, max_calls=1)(train_champions).remote(
                 self.folder, settings.learning.models, now_ns, settings.run.seed
             )
         self._serve = ServeController(self._cluster.dashboard_url)
