@@ -72,7 +72,7 @@ def test_lock_step_delivers_every_quote_of_every_step(
     for _ in range(5):
         state = admin.step()
         ts_ns, counts = addressed(state)
-        assert market.wait_for_quotes(ts_ns, counts, 5)
+        assert market.wait_for_quotes(ts_ns, counts, 20)
         batch = market.drain_quotes()
         assert set(batch.ts_ns) == {ts_ns}
         assert len(batch.symbol) == counts["SPY"] + 1
@@ -89,7 +89,7 @@ def test_the_set_is_replaced(market: AlpacaMarketData, admin: AdminClient) -> No
     market.subscribe(["SPY"], contracts[:20])
     market.subscribe(["SPY"], contracts[10:30])
     ts_ns, counts = addressed(admin.step(2))
-    assert market.wait_for_quotes(ts_ns, counts, 5)
+    assert market.wait_for_quotes(ts_ns, counts, 20)
     batch = market.drain_quotes()
     assert {batch.names[i] for i in batch.symbol} <= {*contracts[10:30], "SPY"}
     market.subscribe([], [])
@@ -111,7 +111,7 @@ def test_an_interruption_is_a_gap_and_the_set_comes_back(
         )
     )
     ts_ns, counts = addressed(admin.step())
-    assert market.wait_for_quotes(ts_ns, counts, 5)
+    assert market.wait_for_quotes(ts_ns, counts, 20)
 
 
 def test_a_refused_handshake_is_tried_again(market: AlpacaMarketData, admin: AdminClient) -> None:

@@ -55,7 +55,7 @@ def test_a_package_from_order_to_books(trading: AlpacaTrading, admin: AdminClien
     order = trading.submit(spread(near_calls, "v1", qty=3))
     assert order.legs == (near_calls[0][0].symbol, near_calls[2][0].symbol)
     state = admin.step()
-    assert trading.wait_for_event(state.last_event_id, 5)
+    assert trading.wait_for_event(state.last_event_id, 20)
     updates = trading.drain_updates()
     (fill,) = [update for update in updates if update.kind is UpdateKind.FILL]
     assert [execution.signed_qty for execution in fill.executions] == [3, -3]
@@ -81,12 +81,12 @@ def test_replace_and_cancel(trading: AlpacaTrading, admin: AdminClient) -> None:
     new = trading.replace(old.venue_order_id, client_order_id="a-r1", qty=2, limit_price=1_010_000)
     assert (new.client_order_id, new.qty, new.limit_price) == ("a-r1", 2, 1_010_000)
     state = admin.step()
-    assert trading.wait_for_event(state.last_event_id, 5)
+    assert trading.wait_for_event(state.last_event_id, 20)
     kinds = {(u.client_order_id, u.kind): u for u in trading.drain_updates()}
     assert kinds["a", UpdateKind.REPLACED].replaced_by == "a-r1"
     trading.cancel(new.venue_order_id)
     state = admin.step()
-    assert trading.wait_for_event(state.last_event_id, 5)
+    assert trading.wait_for_event(state.last_event_id, 20)
     assert ("a-r1", UpdateKind.CANCELED) in {(u.client_order_id, u.kind) for u in trading.drain_updates()}
     with pytest.raises(VenueRejected, match="already") as refusal:
         trading.cancel(new.venue_order_id)
@@ -99,7 +99,7 @@ def test_a_replacement_that_cannot_be_looked_up_waits(venue: VenueServer, admin:
     watching.connect()
     old = placing.submit(shares("a", price=1_000_000))
     placing.replace(old.venue_order_id, client_order_id="a-r1", qty=None, limit_price=1_010_000)
-    assert watching.wait_for_event(admin.barrier()[1], 5)
+    assert watching.wait_for_event(admin.barrier()[1], 20)
     admin.http_fault(method="GET", path="/v2/orders/", status=500)
     before = watching.drain_updates()
     assert UpdateKind.REPLACED not in {update.kind for update in before}
@@ -271,7 +271,7 @@ def test_duplicates_and_disorder_are_passed_on_for_the_desk_to_sort(trading: Alp
     admin.stream_fault("trade_updates", "duplicate")
     trading.submit(shares("x"))
     state = admin.step()
-    assert trading.wait_for_event(state.last_event_id, 5)
+    assert trading.wait_for_event(state.last_event_id, 20)
     numbers = [update.event_id for update in trading.drain_updates()]
     assert len(numbers) == len(set(numbers)) + 1
 

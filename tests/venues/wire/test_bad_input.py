@@ -49,13 +49,13 @@ def socket(server: VenueServer, path: str, headers: dict[str, str] | None = None
 @contextmanager
 def option_socket(server: VenueServer) -> Iterator[ClientConnection]:
     with socket(server, "/v1beta1/indicative", MSGPACK) as ws:
-        assert msgpack.unpackb(ws.recv(5)) == [{"T": "success", "msg": "connected"}]
+        assert msgpack.unpackb(ws.recv(20)) == [{"T": "success", "msg": "connected"}]
         yield ws
 
 
 def authenticate(ws: ClientConnection) -> None:
     ws.send(msgpack.packb({"action": "auth", "key": KEY, "secret": SECRET}))
-    assert msgpack.unpackb(ws.recv(5)) == [{"T": "success", "msg": "authenticated"}]
+    assert msgpack.unpackb(ws.recv(20)) == [{"T": "success", "msg": "authenticated"}]
 
 
 JSON = st.recursive(
@@ -228,10 +228,10 @@ def test_bad_stream_requests_get_their_code_and_keep_the_connection(
     with option_socket(served) as ws:
         authenticate(ws)
         ws.send(msgpack.packb(request_body))
-        (error,) = msgpack.unpackb(ws.recv(5))
+        (error,) = msgpack.unpackb(ws.recv(20))
         assert (error["T"], error["code"]) == ("error", code)
         ws.send(msgpack.packb({"action": "subscribe", "quotes": [OPTION]}))
-        (answer,) = msgpack.unpackb(ws.recv(5))
+        (answer,) = msgpack.unpackb(ws.recv(20))
         assert answer["quotes"] == [OPTION]
 
 
@@ -249,16 +249,16 @@ def test_without_authentication_the_feed_says_why_and_closes(
 ) -> None:
     with option_socket(served) as ws:
         ws.send(frame)
-        (error,) = msgpack.unpackb(ws.recv(5))
+        (error,) = msgpack.unpackb(ws.recv(20))
         assert error["code"] == code
         with pytest.raises(ConnectionClosed):
-            ws.recv(5)
+            ws.recv(20)
 
 
 def test_silence_is_an_auth_timeout(served: VenueServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gammaray.venues.simulated.wire.data_stream.AUTH_TIMEOUT_S", 0.2)
     with option_socket(served) as ws:
-        (error,) = msgpack.unpackb(ws.recv(5))
+        (error,) = msgpack.unpackb(ws.recv(20))
         assert error == {"T": "error", "code": 404, "msg": "auth timeout"}
 
 
@@ -267,7 +267,7 @@ def test_a_second_connection_of_a_feed_is_refused(served: VenueServer) -> None:
         authenticate(first)
         with option_socket(served) as second:
             second.send(msgpack.packb({"action": "auth", "key": KEY, "secret": SECRET}))
-            (error,) = msgpack.unpackb(second.recv(5))
+            (error,) = msgpack.unpackb(second.recv(20))
             assert error == {"T": "error", "code": 406, "msg": "connection limit exceeded"}
 
 
@@ -280,17 +280,17 @@ def test_garbage_on_one_trading_connection_leaves_the_others_alone(
 ) -> None:
     with socket(served, "/stream") as steady, socket(served, "/stream") as rude:
         steady.send(json.dumps({"action": "auth", "key": KEY, "secret": SECRET}))
-        steady.recv(5)
+        steady.recv(20)
         steady.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
-        steady.recv(5)
+        steady.recv(20)
         with suppress(ConnectionClosed):
             rude.send(frame)
             while True:
-                assert json.loads(rude.recv(5))["action"] == "error"
+                assert json.loads(rude.recv(20))["action"] == "error"
         # 1006: the reset that follows an unread rest can overtake the close frame.
         assert rude.close_code in close_codes
         order = http.post("/v2/orders", json=GOOD).json()
-        update = json.loads(steady.recv(5))
+        update = json.loads(steady.recv(20))
         assert update["data"]["order"]["id"] == order["id"]
 
 
@@ -330,7 +330,7 @@ def test_no_secret_reaches_a_log_or_a_repr(served: VenueServer, caplog: pytest.L
             http.get("/v2/account", headers={"Authorization": f"Bearer {secret}"})
         with option_socket(served) as ws:
             ws.send(msgpack.packb({"action": "auth", "key": KEY, "secret": secret}))
-            ws.recv(5)
+            ws.recv(20)
     ours = [
         record.getMessage() for record in caplog.records if record.name.startswith(("gammaray", "uvicorn", "starlette"))
     ]

@@ -68,7 +68,7 @@ def test_speed_is_market_seconds_a_wall_second(admin: AdminClient, eventually: E
     started = time.monotonic()
     clock = admin.run(3600.0).clock_ns
     eventually(lambda: admin.clock().clock_ns > clock)
-    assert 0.45 < time.monotonic() - started < 3.0
+    assert 0.45 < time.monotonic() - started < 15.0
 
 
 def test_a_venue_can_start_running(eventually: Eventually) -> None:

@@ -32,15 +32,15 @@ def run(seed: int, order_qty: int) -> tuple[bytes, bytes, list[bytes], str]:
             ) as quotes,
             connect(f"{origin}/stream", proxy=None) as updates,
         ):
-            quotes.recv(5)
+            quotes.recv(20)
             quotes.send(msgpack.packb({"action": "auth", "key": KEY, "secret": SECRET}))
-            quotes.recv(5)
+            quotes.recv(20)
             quotes.send(msgpack.packb({"action": "subscribe", "quotes": symbols}))
-            quotes.recv(5)
+            quotes.recv(20)
             updates.send(json.dumps({"action": "auth", "key": KEY, "secret": SECRET}))
-            updates.recv(5)
+            updates.recv(20)
             updates.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
-            updates.recv(5)
+            updates.recv(20)
             answers = []
             addressed = 0
             for i in range(STEPS):
@@ -51,12 +51,12 @@ def run(seed: int, order_qty: int) -> tuple[bytes, bytes, list[bytes], str]:
             heard_quotes, heard_updates = [], []
             seen = 0
             while seen < addressed:
-                frame = quotes.recv(5)
+                frame = quotes.recv(20)
                 assert isinstance(frame, bytes)
                 heard_quotes.append(frame)
                 seen += len(msgpack.unpackb(frame))
             while not heard_updates or json.loads(heard_updates[-1])["data"]["event_id"] != str(last):
-                update = updates.recv(5)
+                update = updates.recv(20)
                 assert isinstance(update, bytes)
                 heard_updates.append(update)
             answers.append(http.get("/v2/account").content)

@@ -45,17 +45,17 @@ def socket(venue: VenueServer, path: str, headers: dict[str, str] | None = None)
 
 def listen(ws: ClientConnection) -> None:
     ws.send(json.dumps({"action": "authenticate", "data": {"key_id": KEY, "secret_key": SECRET}}))
-    ws.recv(5)
+    ws.recv(20)
     ws.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates", "account_updates"]}}))
-    assert json.loads(ws.recv(5))["data"]["streams"] == ["trade_updates"]
+    assert json.loads(ws.recv(20))["data"]["streams"] == ["trade_updates"]
 
 
 def subscribe_quotes(ws: ClientConnection, symbols: list[str]) -> None:
-    assert msgpack.unpackb(ws.recv(5)) == [{"T": "success", "msg": "connected"}]
+    assert msgpack.unpackb(ws.recv(20)) == [{"T": "success", "msg": "connected"}]
     ws.send(msgpack.packb({"action": "auth", "key": KEY, "secret": SECRET}))
-    assert msgpack.unpackb(ws.recv(5)) == [{"T": "success", "msg": "authenticated"}]
+    assert msgpack.unpackb(ws.recv(20)) == [{"T": "success", "msg": "authenticated"}]
     ws.send(msgpack.packb({"action": "subscribe", "quotes": symbols}))
-    (answer,) = msgpack.unpackb(ws.recv(5))
+    (answer,) = msgpack.unpackb(ws.recv(20))
     assert answer == {"T": "subscription", "quotes": sorted(symbols), "trades": []}
 
 
@@ -208,26 +208,26 @@ def test_09_a_retried_post_comes_back_as_a_duplicate(
 def test_10_trade_updates_are_json_in_binary_frames(venue: VenueServer, client: TradingClient, near_calls: Any) -> None:
     with socket(venue, "/stream") as ws:
         ws.send(json.dumps({"action": "listen", "data": {"streams": ["trade_updates"]}}))
-        early = ws.recv(5)
+        early = ws.recv(20)
         assert isinstance(early, bytes)
         assert json.loads(early)["data"] == {"status": "unauthorized", "action": "listen"}
         ws.send(json.dumps({"action": "auth", "key": KEY, "secret": "wrong"}))
-        assert json.loads(ws.recv(5))["data"]["status"] == "unauthorized"
+        assert json.loads(ws.recv(20))["data"]["status"] == "unauthorized"
         listen(ws)
         client.submit_order(limit(near_calls[0][0], 1, "x"))
-        frame = ws.recv(5)
+        frame = ws.recv(20)
         assert isinstance(frame, bytes)
         assert json.loads(frame)["data"]["order"]["client_order_id"] == "x"
 
 
 def test_11_option_streams_speak_only_msgpack(venue: VenueServer) -> None:
     with socket(venue, "/v1beta1/indicative", HEADERS) as ws:
-        assert json.loads(ws.recv(5)) == [{"T": "success", "msg": "connected"}]
-        assert json.loads(ws.recv(5)) == [
+        assert json.loads(ws.recv(20)) == [{"T": "success", "msg": "connected"}]
+        assert json.loads(ws.recv(20)) == [
             {"T": "error", "code": 412, "msg": "option messages are only available in MsgPack format"}
         ]
     with socket(venue, "/v1beta1/indicative", MSGPACK) as ws:
-        assert isinstance(ws.recv(5), bytes)
+        assert isinstance(ws.recv(20), bytes)
 
 
 def test_12_13_frames_are_arrays_with_msgpack_timestamps(
@@ -237,7 +237,7 @@ def test_12_13_frames_are_arrays_with_msgpack_timestamps(
     with socket(venue, "/v1beta1/indicative", MSGPACK) as ws:
         subscribe_quotes(ws, symbols)
         now_ns = admin.step().clock_ns
-        messages = msgpack.unpackb(ws.recv(5))
+        messages = msgpack.unpackb(ws.recv(20))
     assert isinstance(messages, list)
     assert {message["S"] for message in messages} <= set(symbols)
     for message in messages:
@@ -271,7 +271,7 @@ def test_15_frames_stay_far_below_a_mebibyte(venue: VenueServer, admin: AdminCli
         assert wanted > 700
         seen = 0
         while seen < wanted:
-            frame = ws.recv(5)
+            frame = ws.recv(20)
             assert len(frame) < 256 * 1024
             seen += len(msgpack.unpackb(frame))
         assert seen == wanted
@@ -279,7 +279,7 @@ def test_15_frames_stay_far_below_a_mebibyte(venue: VenueServer, admin: AdminCli
 
 def test_16_pings_are_answered(venue: VenueServer) -> None:
     with socket(venue, "/stream") as ws:
-        assert ws.ping().wait(5)
+        assert ws.ping().wait(20)
 
 
 def test_17_18_packages_have_empty_enums_and_complete_legs(
@@ -328,9 +328,9 @@ def test_20_raw_updates_carry_what_the_model_drops(venue: VenueServer, client: T
     with socket(venue, "/stream") as ws:
         listen(ws)
         client.submit_order(vertical(near_calls, "mleg"))
-        data = json.loads(ws.recv(5))["data"]
+        data = json.loads(ws.recv(20))["data"]
         while data["event"] != "fill":
-            data = json.loads(ws.recv(5))["data"]
+            data = json.loads(ws.recv(20))["data"]
     assert data["at"]
     assert int(data["event_id"]) > 0
     assert set(data["position_qtys"].values()) == {"1", "-1"}

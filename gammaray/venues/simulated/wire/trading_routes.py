@@ -123,17 +123,14 @@ class TradingRoutes:
         base = points[0][1] if points else self._exchange.account().equity
         return json_response(portfolio_history_json(points, timeframe, base))
 
-    def _order_json(self, order: ExchangeOrder) -> dict[str, Any]:
-        return order_json(order)
-
     async def orders(self, request: Request) -> Response:
         """POST, GET and DELETE /v2/orders."""
         if request.method == "POST":
             ticket = read_ticket(await read_body(request))
-            return json_response(self._order_json(self._service.submit(ticket)))
+            return json_response(order_json(self._service.submit(ticket)))
         if request.method == "DELETE":
             return self._cancel_all()
-        return json_response([self._order_json(order) for order in self._list(Query(request.query_params))])
+        return json_response([order_json(order) for order in self._list(Query(request.query_params))])
 
     def _cancel_all(self) -> Response:
         results: list[dict[str, Any]] = []
@@ -178,7 +175,7 @@ class TradingRoutes:
         order_id: str = request.path_params["order_id"]
         if request.method == "PATCH":
             fields = read_replace(await read_body(request))
-            return json_response(self._order_json(self._service.replace(order_id, fields)))
+            return json_response(order_json(self._service.replace(order_id, fields)))
         if request.method == "DELETE":
             self._service.cancel(order_id)
             return Response(status_code=204)
@@ -186,14 +183,14 @@ class TradingRoutes:
         if order.parent_id is not None:
             parent = self._exchange.order(order.parent_id)
             return json_response(leg_json(order, parent))
-        return json_response(self._order_json(order))
+        return json_response(order_json(order))
 
     async def order_by_client_id(self, request: Request) -> Response:
         """GET /v2/orders:by_client_order_id."""
         client_order_id = Query(request.query_params).text("client_order_id")
         if not client_order_id:
             raise syntax_error("client_order_id is required")
-        return json_response(self._order_json(self._exchange.order_by_client_id(client_order_id)))
+        return json_response(order_json(self._exchange.order_by_client_id(client_order_id)))
 
     def _position_json(self, position: ExchangePosition) -> dict[str, Any]:
         return position_json(
@@ -223,7 +220,7 @@ class TradingRoutes:
             except ExchangeReject as reject:
                 results.append({"symbol": position.symbol, "status": reject.status, "body": error_body(reject)})
             else:
-                results.append({"symbol": position.symbol, "status": 200, "body": self._order_json(order)})
+                results.append({"symbol": position.symbol, "status": 200, "body": order_json(order)})
         return json_response(results, 207)
 
     async def position(self, request: Request) -> Response:
@@ -256,7 +253,7 @@ class TradingRoutes:
                 held_for_orders=str(abs(position.signed_qty) - available),
                 symbol=position.symbol,
             )
-        return json_response(self._order_json(self._close(position, size if position.signed_qty > 0 else -size)))
+        return json_response(order_json(self._close(position, size if position.signed_qty > 0 else -size)))
 
     def _close(self, position: ExchangePosition, signed_qty: int) -> ExchangeOrder:
         side = "sell" if signed_qty > 0 else "buy"
