@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -196,10 +197,10 @@ class VolatilitySurface:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 columns = {name: archive[name] for name in archive.files}
             header = json.loads(columns.pop("header").tobytes())
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"data is not a volatility surface: {error}") from error
-        if header["format"] != _FORMAT:
-            raise ValueError(f"data has surface format {header['format']}, expected {_FORMAT}")
+        if header.get("format") != _FORMAT:
+            raise ValueError(f"data has surface format {header.get('format')}, expected {_FORMAT}")
         report = FitReport(
             tuple(ExpiryFit(**expiry) for expiry in header["expiries"]),
             {Exclusion(reason): count for reason, count in header["excluded"].items()},

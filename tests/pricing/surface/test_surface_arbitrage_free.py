@@ -120,8 +120,9 @@ def test_bytes_round_trip_exactly(surface: VolatilitySurface) -> None:
     assert (copy.price("P", strikes, taus) == surface.price("P", strikes, taus)).all()
     assert copy.fit_report() == surface.fit_report()
     assert copy.arbitrage_report() == surface.arbitrage_report()
-    with pytest.raises(ValueError, match="not a volatility surface"):
-        VolatilitySurface.from_bytes(b"something else")
+    for broken in (b"something else", surface.to_bytes()[:-100], b""):
+        with pytest.raises(ValueError, match="not a volatility surface"):
+            VolatilitySurface.from_bytes(broken)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
