@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import gammaray
-from gammaray.pricing import black, implied_kernel
+from gammaray.pricing import black, implied_kernel, scenarios_kernel
 from gammaray.pricing.jit import OPTIONS
 
 BLOCK = black.BLOCK
@@ -65,6 +65,22 @@ def test_stages_run_in_vector_registers(stage: Callable[..., Any], least: int) -
     assert not scalar
     # No call to libm is left.
     assert not re.search(r"call\w*\s+\*?(exp|log|sqrt|erfc?|pow|fma)\b", text)
+
+
+@pytest.mark.skipif(not has_avx2(), reason="needs x86-64 with AVX2")
+@pytest.mark.parametrize("moves_rates", [False, True])
+def test_revaluation_runs_in_vector_registers(moves_rates: bool) -> None:
+    row = scenarios_kernel._row
+
+    @numba.njit(**OPTIONS)
+    def one_position(positions: np.ndarray, scenarios: np.ndarray, values: np.ndarray) -> None:
+        row(positions, 0, scenarios, 0, moves_rates, values)
+
+    one_position.compile("void(float64[:, ::1], float64[:, :, ::1], float64[::1])")
+    (text,) = one_position.inspect_asm().values()
+    packed = re.findall(r"\bvf(?:n?m(?:add|sub))\d+pd\s.*%[yz]mm", text)
+    # Two Mills ratios and an exponential; two more where rates move. A scalar loop over what is left of a row is beside them.
+    assert len(packed) >= 2 * 23 + 11 + (22 if moves_rates else 0)
 
 
 COLD_START = """
