@@ -50,6 +50,12 @@ def main() -> None:
             fail("the disk filled up during the installation")
         print(output, file=sys.stderr)
         fail(f"pip failed with status {result.returncode} (its output is above)")
+    print("setup: compiling the numerical kernels (a minute, once)")
+    warm_up = [str(args.venv / "bin" / "python"), "-m", "gammaray.verification.warm_up"]
+    result = subprocess.run(warm_up, cwd=ROOT, check=False, capture_output=True, text=True)
+    if result.returncode != 0:
+        print(result.stdout + result.stderr, file=sys.stderr)
+        fail("the installed library does not run (its output is above)")
     print("setup: done")
 
 
