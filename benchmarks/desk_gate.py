@@ -105,7 +105,18 @@ def time_gate(desk: Desk, symbols: list[str], legs: int, rounds: int) -> dict[st
         began = time.perf_counter_ns()
         desk.decide(signal, NOW)
         decision.append(time.perf_counter_ns() - began)
-    return {"check_us": percentiles(check), "decide_us": percentiles(decision)}
+    # What the check costs where nobody else wants the processor: the least mean of seven passes, in CPU time.
+    passes = []
+    for _ in range(7):
+        started = time.process_time_ns()
+        for signal in signals:
+            gate.check(books.store, books.limit_row, signal.legs, signal.qty, signal.limit_price, signal.purpose, NOW)
+        passes.append((time.process_time_ns() - started) / len(signals))
+    return {
+        "check_us": percentiles(check),
+        "check_cpu_us": {"mean": round(min(passes) / 1000, 2)},
+        "decide_us": percentiles(decision),
+    }
 
 
 @kernel

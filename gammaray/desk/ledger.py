@@ -46,18 +46,29 @@ class Ledger:
             execution.price,
             record.venue_order_id if named and record is not None else "",
             execution.execution_id,
+            "" if record is None else record.client_order_id,
         )
         fills = self._books.fills
         verdict = fills.on_stream(fill)
+        found = self._resolve_doubts(ts_ns)
         if verdict is Verdict.NEW:
-            return self._book(record, fill, ts_ns)
+            return found + self._book(record, fill, ts_ns)
         # An order whose end is certain has all its fills: an equal one that waits is another order's.
         waits = record is not None and record.is_package and not record.confirmed
         if verdict is not Verdict.REPEATED and waits and record is not None and fills.claim(fill):
-            return self._attribute(record, fill, ts_ns, booked=True)
+            return found + self._attribute(record, fill, ts_ns, booked=True)
         if verdict is Verdict.DOUBTFUL:
-            return [commands.Backfill(f"a fill of {fill.symbol} looks like one that is booked")]
-        return []
+            found.append(commands.Backfill(f"a fill of {fill.symbol} looks like one that is booked"))
+        return found
+
+    def _resolve_doubts(self, ts_ns: int) -> list[Command]:
+        """Book fills that a count had taken for others, when ids have shown that they are not."""
+        books = self._books
+        found: list[Command] = []
+        for fill in books.fills.resolve_doubts():
+            client_order_id = fill.client_order_id or books.memory.venue_ids.get(fill.order_id, "")
+            found += self._book(books.by_client_id.get(client_order_id), fill, ts_ns)
+        return found
 
     def _book(self, record: OrderRecord | None, fill: Fill, ts_ns: int) -> list[Command]:
         """A fill that positions and cash do not have yet."""
@@ -168,9 +179,11 @@ class Ledger:
         record = books.by_client_id.get(books.memory.venue_ids.get(row.order_id, ""))
         named = record is not None and not record.is_package
         fill = Fill(row.symbol, row.signed_qty, row.price, row.order_id if named else "", row.execution_id)
-        if books.fills.in_activities(fill) is not Verdict.NEW:
-            return []
-        found = self._book(record, replace(fill, order_id=row.order_id), row.ts_ns)
+        verdict = books.fills.in_activities(fill)
+        found = self._resolve_doubts(row.ts_ns)
+        if verdict is not Verdict.NEW:
+            return found
+        found += self._book(record, replace(fill, order_id=row.order_id), row.ts_ns)
         if record is None:
             # The packages of which the venue says that more is filled than we know may claim it.
             orders = books.store.book.orders

@@ -47,6 +47,7 @@ class Fill:
     price: int
     order_id: str
     execution_id: str
+    client_order_id: str = ""
 
     def same_trade(self, other: Fill) -> bool:
         """Whether the two cannot be told apart by what was traded."""
@@ -55,12 +56,16 @@ class Fill:
 
 @dataclass(slots=True)
 class FillWitnesses:
-    """What each channel has reported, and the fills in the ledger that wait for their order, oldest first."""
+    """What each channel has reported, and the fills in the ledger that wait for their order, oldest first.
+
+    `doubtful`: fills that were taken for known by their count, as long as the ids are not known to be shared.
+    """
 
     ids_shared: bool = False
     ids: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
     orphans: list[Fill] = field(default_factory=list)
+    doubtful: list[Fill] = field(default_factory=list)
 
     def on_stream(self, fill: Fill) -> Verdict:
         """The stream reports a fill; NEW means that it is to be booked."""
@@ -85,7 +90,19 @@ class FillWitnesses:
             verdict = Verdict.NEW if ahead > 0 else Verdict.DOUBTFUL
         if fill.execution_id:
             self.ids[fill.execution_id] = seen | channel | (_BOOKED if verdict is Verdict.NEW else 0)
+            if verdict is Verdict.DOUBTFUL:
+                self.doubtful.append(fill)
         return verdict
+
+    def resolve_doubts(self) -> list[Fill]:
+        """Once ids are known to be shared: the doubtful fills that were others after all, to be booked now."""
+        if not self.ids_shared or not self.doubtful:
+            return []
+        missed = {fill.execution_id: fill for fill in self.doubtful if not self.ids[fill.execution_id] & _BOOKED}
+        self.doubtful = []
+        for execution_id in missed:
+            self.ids[execution_id] |= _BOOKED
+        return list(missed.values())
 
     def _tally(self, fill: Fill, order_id: str) -> Tally:
         key = f"{fill.symbol}|{fill.signed_qty}|{fill.price}|{order_id}"
