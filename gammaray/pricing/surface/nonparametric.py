@@ -24,7 +24,7 @@ from gammaray.pricing.surface.splines import cell, curvature, greville, otm_valu
 
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(31)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
-_SAME_DEVIATION = 1e-6
+_SAME_TIME = 1e-10  # relative difference of times up to which they are one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,7 +231,7 @@ def _evaluate(
     for p in range(k.shape[0]):
         x = math.exp(k[p])
         upper = x > 1.0
-        if tau[p] > taus[n - 1]:
+        if tau[p] > taus[n - 1] * (1.0 + _SAME_TIME):
             s = deviation[n - 1] * math.sqrt(tau[p] / taus[n - 1] - 1.0)
             total = 0.0
             for q in range(nodes.shape[0]):
@@ -243,8 +243,8 @@ def _evaluate(
                 mass += node_weights[q] / factor * _density_at(knots, density[n - 1], x / factor)
             out[0, p], out[1, p] = price, mass
             continue
-        i = np.searchsorted(taus, tau[p])
-        if tau[p] == taus[i]:
+        i = np.searchsorted(taus, tau[p] * (1.0 - _SAME_TIME))
+        if tau[p] >= taus[i] * (1.0 - _SAME_TIME):
             out[0, p] = _price_at(knots, xi, otm[i], x, upper)
             out[1, p] = _density_at(knots, density[i], x)
         elif i == 0:
@@ -255,9 +255,9 @@ def _evaluate(
         else:
             time = (tau[p] - taus[i - 1]) / (taus[i] - taus[i - 1])
             first, second = deviation[i - 1], deviation[i]
-            share = time
-            if second > first * (1.0 + _SAME_DEVIATION):
-                share = (math.sqrt((1.0 - time) * first * first + time * second * second) - first) / (second - first)
+            between = math.sqrt((1.0 - time) * first * first + time * second * second)
+            # (between - first) / (second - first), without its cancellation.
+            share = time * (first + second) / (first + between)
             x_1 = _displaced(knots, density[i - 1], tail[i - 1], density[i], tail[i], share, x)
             x_2 = (x - (1.0 - share) * x_1) / share
             out[0, p] = (1.0 - share) * _price_at(knots, xi, otm[i - 1], x_1, upper)

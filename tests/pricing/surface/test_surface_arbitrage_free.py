@@ -105,6 +105,14 @@ def test_volatility_between_expiries_lies_near_linear_total_variance(surface: Vo
     assert surface.total_variance(0.0, tau) == pytest.approx(linear, rel=0.01)
 
 
+def test_a_time_next_to_an_expiry_is_that_expiry(surface: VolatilitySurface) -> None:
+    k = np.linspace(-0.3, 0.2, 51)
+    for tau in TAU:
+        for beside in (np.nextafter(tau, 0.0), np.nextafter(tau, 9.0), tau * (1.0 + 1e-9)):
+            assert surface.total_variance(k, beside) == pytest.approx(surface.total_variance(k, tau), rel=1e-6)
+            assert surface.density(k, beside) == pytest.approx(surface.density(k, tau), rel=1e-5, abs=1e-9)
+
+
 def test_refit_of_the_same_quotes_changes_little(surface: VolatilitySurface) -> None:
     again = surface.refit(smile_chain(bump=0.06))
     strikes = np.linspace(350.0, 430.0, 41)
