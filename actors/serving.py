@@ -50,19 +50,19 @@ class ServeController:
         self._http = httpx.Client(base_url=dashboard_url, timeout=60.0, headers=headers)
 
     def deploy(self, config: Mapping[str, Any]) -> None:
-        """Put a whole configuration. Raises ConfigurationError when Serve refuses it, RetryLater when it does not answer."""
-        for attempt in stamina.retry_context(on=httpx.TransportError, attempts=3, timeout=None, wait_initial=0.5):
+        """Put a whole configuration. Raises ConfigurationError when Serve refuses it, RetryLater when it does not take it in several attempts."""
+        for attempt in stamina.retry_context(on=RetryLater, attempts=4, timeout=None, wait_initial=0.5, wait_max=3.0):
             with attempt:
-                try:
-                    response = self._http.put(
-                        _APPLICATIONS, json=config
-                    )  # declarative: putting it twice is putting it once
-                except httpx.TransportError as error:
-                    if attempt.num == 3:
-                        raise RetryLater(f"Serve's REST API does not answer: {error}") from error
-                    raise
+                self._put(config)
+
+    def _put(self, config: Mapping[str, Any]) -> None:
+        """The API is declarative: putting a configuration twice is putting it once."""
+        try:
+            response = self._http.put(_APPLICATIONS, json=config)
+        except httpx.TransportError as error:
+            raise RetryLater(f"Serve's REST API does not answer: {error}") from error
         if response.status_code >= 500:
-            raise RetryLater(f"Serve's REST API: HTTP {response.status_code}")
+            raise RetryLater(f"Serve's REST API: HTTP {response.status_code}: {response.text[-300:]}")
         if response.status_code >= 400:
             raise ConfigurationError(f"Serve refused the configuration: {response.text[:500]}")
 
