@@ -52,7 +52,7 @@ def fit_expiry(
     start: FloatArray,
     passes: int,
 ) -> FloatArray:
-    """Out-of-the-money coefficients of one expiry.
+    """Out-of-the-money coefficients of one expiry; those of the prior or the expiry before, whichever is larger, where no programme was solved.
 
     Args:
         knots: moneyness, shape (M,), with Greville points `xi`.
@@ -82,6 +82,7 @@ def fit_expiry(
     least = _least(base, unit, floor, before, low, high)
     y = np.maximum(least, 0.0)
     best = y.copy()
+    solved = False
 
     zeta = np.empty(curves)
     for r in range(curves):
@@ -118,11 +119,13 @@ def fit_expiry(
         )
         if steps < 0:
             break
+        solved = True
         best[:] = y
         _smooth_log_ratio(curve_first, curve, y, zeta, log_ratio)
     out = base.copy()
-    for j in range(1, size - 1):
-        out[j] += unit[j] * best[_unknown(j, low, n)]
+    if solved:
+        for j in range(1, size - 1):
+            out[j] += unit[j] * best[_unknown(j, low, n)]
     # The larger of two convex sequences is convex, so the order in time is exact whatever the rounding.
     return np.maximum(out, before)
 
