@@ -27,4 +27,4 @@ def import_history(settings: Settings, folder: RunFolder) -> int:
 def training_set(folder: RunFolder, until_ns: int, underlying: str = "SPY") -> TrainingSet:
     """Everything that was known at `until_ns`, as models take it."""
     frame = training_frame(History(folder.history), until_ns, underlying=underlying)
-    return TrainingSet.from_arrays(frame.names, frame.version, frame.x, frame.y, frame.ts_ns)
+    return TrainingSet.from_frame(frame, until_ns)
