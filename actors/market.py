@@ -33,7 +33,7 @@ class MarketActor:
             self._data,
             configuration.underlyings,
             History(configuration.folder.history),
-            last_day=run.last_day,
+            last_day=run.last,
             source=f"venue:{run.venue.value}",
         )
         self._gauges = Gauges(metrics.MARKET)

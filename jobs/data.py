@@ -20,7 +20,7 @@ def learns_from_history(settings: Settings) -> bool:
 
 def import_history(settings: Settings, folder: RunFolder) -> int:
     """Import the S&P 500 and VIX up to the day before the run starts: nothing later may be known. Returns how many records were new."""
-    last = settings.run.first_day - timedelta(days=1)
+    last = settings.run.first - timedelta(days=1)
     return import_spy(History(folder.history), settings.learning.initial_first_day, last)
 
 

@@ -39,7 +39,11 @@ def venue_arguments(run: RunSettings, port: int, journal: Path) -> list[str]:
         arguments += ["--data", str(run.data_dir)]
     else:
         arguments += ["--scenario", run.scenario.value]
-        arguments += ["--from", run.first_day.isoformat(), "--to", run.last_day.isoformat()]
+    # Without a date the scenario has its own.
+    if run.first_day is not None:
+        arguments += ["--from", run.first_day.isoformat()]
+    if run.last_day is not None:
+        arguments += ["--to", run.last_day.isoformat()]
     return arguments
 
 

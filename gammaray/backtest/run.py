@@ -36,8 +36,8 @@ def backtest_folder(
             seed=run.seed,
             scenario="history" if replay else run.scenario.value,
             data=run.data_dir if replay else None,
-            first=None if replay else run.first_day,
-            last=None if replay else run.last_day,
+            first=run.first_day,
+            last=run.last_day,
             steps_per_session=run.steps_per_session,
             cash_dollars=run.starting_cash_dollars,
             fees=True,
@@ -46,7 +46,7 @@ def backtest_folder(
     folder = create_run_folder(path, settings, path.name, started)
     history = History(folder.history)
     if run.scenario is ScenarioKind.HISTORY:
-        import_spy(history, settings.learning.initial_first_day, run.first_day - timedelta(days=1))
+        import_spy(history, settings.learning.initial_first_day, run.first - timedelta(days=1))
     journal = SqliteJournal(folder.journal)
     try:
         result = run_backtest(

@@ -26,6 +26,8 @@ from gammaray.types.clock import NANOS, to_datetime
 from gammaray.venues.protocol import MarketDataVenue
 
 LISTING_HORIZON = timedelta(days=200)
+CALENDAR_HORIZON = timedelta(days=800)
+"""How far the calendar reaches: an observer that lives longer than that has to be made anew."""
 LOOK_BACK = 20
 """Sessions in the window that the models read."""
 BASELINE_DAYS = timedelta(days=90)
@@ -147,7 +149,7 @@ class MarketObserver:
         self._source = source
         self._started_ns = data.clock_ns()
         today = market_day(self._started_ns)
-        self.calendar = TradingCalendar(today - timedelta(days=10), max(today, last_day) + LISTING_HORIZON)
+        self.calendar = TradingCalendar(today - timedelta(days=10), max(today, last_day) + CALENDAR_HORIZON)
         self._state = {
             symbol: _Underlying(symbol, self.calendar, read_daily_records(history, symbol, until_ns=self._started_ns))
             for symbol in underlyings

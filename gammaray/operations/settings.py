@@ -37,14 +37,19 @@ class ScenarioKind(StrEnum):
     REPLAY = "replay"
 
 
+HISTORY_FIRST = date(2017, 10, 2)
+HISTORY_LAST = date(2018, 3, 29)
+"""The default run: from a quiet autumn through the volatility shock of 5 February 2018."""
+
+
 class RunSettings(_Group):
     """One run of the main job."""
 
     venue: VenueKind = VenueKind.SIMULATED
     scenario: ScenarioKind = ScenarioKind.HISTORY
     data_dir: Path | None = None
-    first_day: date = date(2017, 10, 2)
-    last_day: date = date(2018, 3, 29)
+    first_day: date | None = None
+    last_day: date | None = None
     steps_per_session: int = Field(13, ge=1, le=390)
     free_running: bool = False
     speed: float = Field(600.0, gt=0, description="market seconds per wall second when the clock runs by itself")
@@ -55,11 +60,21 @@ class RunSettings(_Group):
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> RunSettings:
-        if self.first_day > self.last_day:
+        if self.first_day is not None and self.last_day is not None and self.first_day > self.last_day:
             raise ValueError(f"first_day {self.first_day} is after last_day {self.last_day}")
         if self.scenario is ScenarioKind.REPLAY and self.data_dir is None:
             raise ValueError("scenario replay needs data_dir")
         return self
+
+    @property
+    def first(self) -> date:
+        """The first day, by default that of the history scenario."""
+        return self.first_day or HISTORY_FIRST
+
+    @property
+    def last(self) -> date:
+        """The last day, by default that of the history scenario."""
+        return self.last_day or HISTORY_LAST
 
 
 class ClusterSettings(_Group):

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from gammaray.operations.settings import HISTORY_FIRST, HISTORY_LAST
 from gammaray.types.calendar import TradingCalendar
 from gammaray.venues.protocol import Bar
 from gammaray.venues.simulated.listing import ListingRules
@@ -21,8 +22,6 @@ from gammaray.venues.simulated.scenario.paths import (
 )
 from gammaray.venues.simulated.scenario.protocol import DailyBar
 
-HISTORY_FIRST = date(2017, 10, 2)
-HISTORY_LAST = date(2018, 3, 29)
 _SYMBOL = "SPY"
 _INDEX_POINTS_PER_SHARE = 10.0
 # Change of the log level per unit of log return within a day: VIX moves about six times as much as the index, the other way.
