@@ -111,7 +111,6 @@ def _serve(knots: FloatArray, spacing: float, lowest: float, highest: float) -> 
     return bool(wide and 0.67 < np.diff(np.log(knots)).min() / spacing < 1.5)
 
 
-@kernel
 def _fit_expiries(
     knots: FloatArray,
     xi: FloatArray,
@@ -136,9 +135,9 @@ def _fit_expiries(
         # The window reaches over the quotes and on to where the prior has no value, and contains those of the expiries before: beyond it all
         # tails are tails of the prior, whose order is known.
         x_low, x_high = min(x_low, x[a]), max(x_high, x[b - 1])
-        for j in range(1, xi.shape[0] - 1):
-            if coefficients[j] > _NO_VALUE:
-                x_low, x_high = min(x_low, xi[j]), max(x_high, xi[j])
+        valued = xi[coefficients > _NO_VALUE]
+        if valued.shape[0]:
+            x_low, x_high = min(x_low, valued[0]), max(x_high, valued[-1])
         out[i] = fit_expiry(
             knots,
             xi,
