@@ -172,5 +172,5 @@ def test_a_full_disk_keeps_nothing_of_the_commit_and_the_journal_stays_usable(tm
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"not a database, but long enough to look like one" * 100)
-    with pytest.raises(JournalError, match="journal.db"):
+    with pytest.raises(JournalError, match=r"journal\.db"):
         SqliteJournal(path)

@@ -29,7 +29,8 @@ def build_scenario(
     if (data is not None) != (name == "recorded"):
         raise ValueError(f"data: expected with scenario recorded and only there, scenario was {name!r}")
     if name == "history":
-        from gammaray.venues.simulated.scenario.history import HISTORY_FIRST, HISTORY_LAST, history_scenario
+        from gammaray.operations.settings import HISTORY_FIRST, HISTORY_LAST
+        from gammaray.venues.simulated.scenario.history import history_scenario
 
         return history_scenario(
             seed=seed, first=first or HISTORY_FIRST, last=last or HISTORY_LAST, steps_per_session=steps_per_session
