@@ -94,10 +94,10 @@ class DeskActor:
             return self._report(tick)
 
     def on_close(self, closes: tuple[SessionClose, ...]) -> ForecastReport:
-        """After a session: the day is closed in the books, they are compared with the venue's, and the models are asked about tomorrow."""
+        """After a session: the books are compared with the venue's, the day is closed in them, and the models are asked about tomorrow."""
         with self._lock:
-            self._session.end_of_session()
             self._reconciled(self._session.reconcile("session closed"))
+            self._session.end_of_session()
         models = self._configuration.settings.learning.models if self._models_serve(closes) else ()
         if not models:
             return ForecastReport(max((close.ts_ns for close in closes), default=0), (), ())

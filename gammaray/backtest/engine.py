@@ -109,8 +109,8 @@ def run_backtest(
             desk.trade(market_view(step.ts_ns, step.session_close_ns, tick.snapshots, known, tick.baseline_volatility))
         if step.is_close:
             sessions += 1
-            session.end_of_session()
             report = session.reconcile("session closed")
+            session.end_of_session()
             differences += [
                 f"{each.kind} {each.subject}: ours {each.ours}, venue {each.theirs}" for each in report.unresolved
             ]
