@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import stamina
 
 from gammaray.learning.retrain import RESULT_FILE, RetrainResult, RetrainSpec, RetrainStatus
 from gammaray.operations.run_folder import RunFolder, write_atomically
@@ -30,14 +33,26 @@ class RetrainingJobs:
         self._run_id = run_id
         self.pending: dict[str, str] = {}
         """Model of each job that is not over."""
+        self._refused: dict[str, str] = {}
 
     def start(self, spec: RetrainSpec) -> None:
-        """Write the specification and submit the job."""
+        """Write the specification and submit the job. A cluster that does not take it in several attempts makes the job a failed one."""
         folder = self._folder.learning / "jobs" / spec.job_id
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "spec.json"
         write_atomically(path, spec.to_json())
         self.pending[spec.job_id] = spec.model
+        try:
+            for attempt in stamina.retry_context(
+                on=RuntimeError, attempts=6, timeout=None, wait_initial=0.5, wait_max=5.0
+            ):
+                with attempt:
+                    self._submit(spec, path)
+        except RuntimeError as error:
+            self._refused[spec.job_id] = f"the cluster did not take the job: {error}"
+
+    def _submit(self, spec: RetrainSpec, path: Path) -> None:
+        """Raises RuntimeError when the cluster cannot take a job now (no job agent answers, say)."""
         from ray.job_submission import JobSubmissionClient
 
         client = JobSubmissionClient(self._dashboard_url)
@@ -52,6 +67,9 @@ class RetrainingJobs:
 
     def outcome(self, job_id: str) -> JobOutcome | None:
         """How the job ended; None while it runs. A job that is over is forgotten here."""
+        if job_id in self._refused:
+            self.pending.pop(job_id, None)
+            return JobOutcome(RetrainStatus.FAILED, self._refused.pop(job_id))
         path = self._folder.learning / "jobs" / job_id / RESULT_FILE
         if path.exists():
             result = RetrainResult.from_json(path.read_text())

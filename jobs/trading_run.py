@@ -108,6 +108,9 @@ class TradingRun:
         self._exposure = _NO_EXPOSURE
         self._pacer: Pacer | None = None
         self._begun = time.monotonic()
+        if settings.run.venue is not VenueKind.SIMULATED:
+            # A missing key or live switch is said before anything is touched.
+            AlpacaSettings.from_environment(settings.run.venue.value, os.environ)
         require_free_port(settings.serve.host, settings.serve.http_port, "serve.http_port")
         self.folder: RunFolder = create_run_folder(run_dir, settings, self.run_id, started)
         configure_logs(self.folder.logs / "run.log", run_id=self.run_id)
@@ -188,7 +191,6 @@ class TradingRun:
         run = self.settings.run
         if run.venue is VenueKind.SIMULATED:
             return
-        # Raises before anything is started when a key or the live switch is missing.
         venue = AlpacaSettings.from_environment(run.venue.value, os.environ)
         risk = self.settings.risk
         money = "REAL MONEY" if run.venue is VenueKind.LIVE else "paper money"
