@@ -74,7 +74,8 @@ def serve_environment(serve: ServeSettings, scratch: Path) -> dict[str, str]:
     """Variables that Ray Serve reads at its start, on every node: the HAProxy ingress with ports and files of its own."""
     environment = {"RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS": "0.5,1,2,5,10,20,50,100,500,1000,5000"}
     if not serve.haproxy:
-        return environment
+        # Said outright: this process may have started another cluster before, and children inherit its variables.
+        return environment | {"RAY_SERVE_ENABLE_HA_PROXY": "0", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "0"}
     stats, metrics, fallback_http, fallback_grpc = free_ports(4)
     return environment | {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

@@ -36,7 +36,7 @@ def test_haproxy_gets_ports_and_files_of_its_own(tmp_path: Path) -> None:
     ports = [value for name, value in environment.items() if name.endswith("_PORT")]
     assert len(ports) == len(set(ports)) == 4
     assert all(str(tmp_path) in environment[f"RAY_SERVE_HAPROXY_{name}"] for name in ("CONFIG_FILE_LOC", "SOCKET_PATH"))
-    assert "RAY_SERVE_ENABLE_HA_PROXY" not in serve_environment(ServeSettings(haproxy=False), tmp_path)
+    assert serve_environment(ServeSettings(haproxy=False), tmp_path)["RAY_SERVE_ENABLE_HA_PROXY"] == "0"
 
 
 def test_an_order_over_http_becomes_a_signal() -> None:
