@@ -338,6 +338,17 @@ class TradingSystem:
         self.settings = changed
         return changed
 
+    def metrics_addresses(self) -> list[str]:
+        """Where Prometheus scrapes the gauges: one address a node."""
+        import ray
+
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        return [
+            f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+            for node in nodes
+            if node["Alive"]
+        ]
+
     def health(self) -> dict[str, Any]:
         """Live and ready over all parts."""
         health: dict[str, Any] = self.call("supervisor", "health")

@@ -86,13 +86,11 @@ def errors(system: TradingSystem) -> str:
 def metrics(system: TradingSystem) -> str:
     """Ray's Prometheus endpoints export our gauges."""
     import httpx
-    import ray
 
     wanted = {"ray_gammaray_equity_dollars", "ray_gammaray_quotes", "ray_gammaray_champion_version"}
     for _ in range(20):  # they are exported every few seconds
         seen: set[str] = set()
-        for node in ray.nodes():  # type: ignore[no-untyped-call]
-            address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+        for address in system.metrics_addresses():
             text = httpx.get(address, timeout=10).text
             seen |= {name for name in wanted if f"\n{name}{{" in text}
         if seen == wanted:
